@@ -1,0 +1,105 @@
+"""What can be wrong with a text that has the right characters: each function names the flaw, or gives None.
+
+The reason that a user reads for each flaw is in values.py.
+"""
+
+from __future__ import annotations
+
+import base64
+import ipaddress
+import re
+from typing import Final
+
+_SSH_PUBLIC_PARTS: Final = {"ssh-ed25519": 2, "ssh-rsa": 3} | {f"ecdsa-sha2-nistp{bits}": 3 for bits in (256, 384, 521)}
+_ED25519_BYTES: Final = 32
+
+_SYSTEM_DIRECTORIES: Final = re.compile("/(home|lost[+]found|media|mnt|opt|root|srv|var(/(cache|lib|log|spool|www))?)?")
+_SYSTEM_TREES: Final = re.compile(
+    "/(bin|boot|dev|etc|lib|lib32|lib64|libx32|proc|run|sbin|sys|tmp|usr"
+    "|var/(lock|run|tmp|lib/(containerd|docker|glusterd|kubelet)))(/.*)?"
+)
+
+_SAME_OPTION: Final = {"auto-unmount": "auto_unmount"} | dict.fromkeys(
+    ("writeback-cache", "writeback_cache", "kernel_writeback_cache"), "kernel-writeback-cache"
+)
+
+
+def host(value: str) -> str | None:
+    """Flaws of a host name or an IP address: "port", "label", "number"."""
+    try:
+        ipaddress.ip_address(value)
+    except ValueError:
+        label = r"(?!-)[A-Za-z0-9-]{1,63}(?<!-)"
+        if ":" in value:
+            return "port"
+        if not re.fullmatch(rf"{label}(\.{label})*", value):
+            return "label"
+        return "number" if value.rpartition(".")[2].isdigit() else None
+    return None
+
+
+def server(value: str) -> str | None:
+    """Flaws of a Gluster server: those of a host, and "ipv6"."""
+    return "ipv6" if value.count(":") > 1 else host(value)
+
+
+def path(value: str) -> str | None:
+    """Flaws of a path on the deployer's machine: "control", "spaces", "home", "option"."""
+    if not value.isprintable():
+        return "control"
+    if value != value.strip():
+        return "spaces"
+    return {"~": "home", "-": "option"}.get(value[0])
+
+
+def mount_path(value: str) -> str | None:
+    """Flaws of an absolute path to mount on: "plain" (it is not in its plain form), "system"."""
+    if value != "/" and {"", ".", ".."} & set(value.split("/")[1:]):
+        return "plain"
+    return "system" if _SYSTEM_DIRECTORIES.fullmatch(value) or _SYSTEM_TREES.fullmatch(value) else None
+
+
+def mount_option(value: str) -> str | None:
+    """The option's name, in one of its spellings; None for the one that is right only when bare."""
+    name = value.partition("=")[0]
+    return None if value == "fopen-keep-cache" else _SAME_OPTION.get(name, name)
+
+
+def host_key(value: str) -> str | None:
+    """Flaws of TYPE BASE64: "host", "type", "comment", "missing", "base64", "other", "damaged"."""
+    kind, *rest = value.split(" ")
+    if kind not in _SSH_PUBLIC_PARTS:
+        return "host" if rest and rest[0] in _SSH_PUBLIC_PARTS else "type"
+    if len(rest) != 1:
+        return "comment" if rest else "missing"
+    try:
+        blob = base64.b64decode(rest[0], validate=True)
+    except ValueError:
+        return "base64"
+    parts: list[bytes] = []
+    while blob and len(blob) >= (end := 4 + int.from_bytes(blob[:4], "big")):
+        parts.append(blob[4:end])
+        blob = blob[end:]
+    if parts and parts[0] != kind.encode():
+        return "other"
+    whole = not blob and len(parts) == _SSH_PUBLIC_PARTS[kind]
+    return None if whole and (kind != "ssh-ed25519" or len(parts[1]) == _ED25519_BYTES) else "damaged"
+
+
+def private_key(value: str) -> str | None:
+    """Flaws of an OpenSSH or PEM private key: "public", "form", "passphrase", "base64", "damaged"."""
+    text = value.strip().replace("\r\n", "\n")
+    form = re.fullmatch(r"-----BEGIN ([A-Z ]*PRIVATE KEY)-----\n(.+)\n-----END \1-----", text, re.DOTALL)
+    if form is None:
+        public = text.startswith(("ssh-", "ecdsa-", "-----BEGIN PUBLIC", "---- BEGIN SSH2 PUBLIC"))
+        return "public" if public else "form"
+    if "ENCRYPTED" in text:
+        return "passphrase"
+    try:
+        blob = base64.b64decode("".join(form[2].split()), validate=True)
+    except ValueError:
+        return "base64"
+    magic = b"openssh-key-v1\0" if form[1].startswith("OPENSSH") else b""
+    if not blob.startswith(magic):
+        return "damaged"
+    return "passphrase" if magic and not blob.startswith(magic + b"\0\0\0\4none") else None

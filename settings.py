@@ -1,0 +1,409 @@
+"""One stack's settings: its configuration and its inventory file, read, checked and frozen.
+
+Whatever a user may configure has its shape here, and every message about it is made here, of the rules that
+stand beside the types of values in rules/values.py: the key's full name, what was seen, the rule, an example.
+All mistakes of a run come together. ``StackConfig`` and ``Inventory`` give JSON Schemas too.
+"""
+
+from __future__ import annotations
+
+import difflib
+import json
+import re
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Final, TypeVar
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PlainSerializer, ValidationError
+from pydantic.alias_generators import to_camel
+
+from rules import clashes, files, strict_yaml
+from rules import values as v
+from rules.frozen import FrozenMapping
+from rules.rule import Finding, Place, Rule, findings, in_order, key, names, shown, spot
+
+if TYPE_CHECKING:
+    import pulumi
+
+# --- the models --------------------------------------------------------------------------------------------
+
+
+class _Model(BaseModel):
+    """Frozen; camelCase in YAML (``load`` takes nothing else), snake_case in Python."""
+
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", alias_generator=to_camel, validate_by_name=True, validate_by_alias=True
+    )
+
+
+class Bastion(_Model):
+    """A machine through which a minion is reached."""
+
+    host: v.Host
+    port: v.SshPort = 22
+    user: v.User
+    host_key: v.HostKey
+
+
+class Minion(_Model):
+    """A machine that runs pods: how it is reached over SSH, and which node of the cluster it is."""
+
+    name: v.MinionName
+    host: v.Host
+    port: v.SshPort = 22
+    user: v.User = "root"
+    host_key: v.HostKey
+    node: v.NodeName = Field(default_factory=lambda earlier: str(earlier["name"]))
+    bastion: Annotated[
+        Bastion | None,
+        Rule("a mapping", {"host": "bastion.example.com", "user": "farm", "hostKey": v.ED25519}),
+    ] = None
+    generation: v.Generation = ""
+    state: v.State = "up"
+
+
+_MINION: Final = {"name": "minion-1", "host": "10.0.0.11", "user": "farm", "hostKey": v.ED25519}
+_Machine = Annotated[Minion, Rule("a mapping", _MINION)]
+
+
+class Inventory(_Model):
+    """An inventory file; ``others`` are machines that the program never touches (the lab lists its own)."""
+
+    minions: Annotated[tuple[_Machine, ...], Field(min_length=1), Rule("a list of at least one minion", [_MINION])]
+    others: Annotated[tuple[_Machine, ...], Rule("a list of machines that are no minions", [_MINION])] = ()
+
+
+class Gluster(_Model):
+    """The volume, its servers, and where and how every minion mounts it."""
+
+    servers: Annotated[
+        tuple[v.Server, ...],
+        Field(min_length=1),
+        Rule("a list of at least one server", ["gluster-1", "gluster-2"]),
+    ]
+    volume: v.Volume
+    mount_path: v.MountPath = "/mnt/glusterfs"
+    options: Annotated[tuple[v.MountOption, ...], Rule("a list of mount options", ["attribute-timeout=1", "acl"])] = ()
+
+
+class Content(_Model):
+    """What is published, and into which directory of the volume."""
+
+    source: v.Directory = "content"
+    site: v.Site = "php"
+    delete_on_destroy: v.Switch = False
+
+
+class Php(_Model):
+    """The pods and the page by which they are judged."""
+
+    image: v.Image
+    replicas: v.Replicas = 2
+    env: Annotated[
+        Mapping[v.Variable, v.VariableValue],
+        AfterValidator(FrozenMapping),
+        PlainSerializer(dict),
+        Rule("a mapping of names to texts", {"APP_ENV": "production"}),
+    ] = Field(default_factory=FrozenMapping)
+    probe_path: v.ProbePath = "/"
+
+
+class Service(_Model):
+    """The Service over the pods; without ``node_port`` the cluster chooses one."""
+
+    type: v.ServiceType = "ClusterIP"
+    port: v.HttpPort = 80
+    node_port: v.NodePort | None = None
+
+
+class Kubernetes(_Model):
+    """The cluster; without ``context`` the kubeconfig's current one."""
+
+    kubeconfig: v.Kubeconfig
+    context: v.Context | None = None
+    namespace: v.Namespace = "glusterfarm"
+
+
+class StackConfig(_Model):
+    """The keys of ``Pulumi.<stack>.yaml``, without the project's name in front."""
+
+    inventory: v.InventoryPath
+    gluster: Annotated[Gluster, Rule("a mapping", {"servers": ["gluster-1", "gluster-2"], "volume": "MyVolume"})]
+    content: Annotated[Content, Rule("a mapping", {"source": "content", "site": "php"})] = Content()
+    php: Annotated[Php, Rule("a mapping", {"image": "docker.io/library/php:8.2-apache"})]
+    service: Annotated[Service, Rule("a mapping", {"type": "NodePort", "port": 80})] = Service()
+    kubernetes: Annotated[Kubernetes, Rule("a mapping", {"kubeconfig": ".kube/prod.yaml"})]
+    ssh_private_key: v.PrivateKey | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """All that a stack's program knows of its user's wishes; ``inventory`` is the path as configured."""
+
+    project: str
+    stack: str
+    inventory: str
+    minions: tuple[Minion, ...]
+    gluster: Gluster
+    content: Content
+    php: Php
+    service: Service
+    kubernetes: Kubernetes
+    ssh_private_key: pulumi.Output[str] | None
+
+
+# --- the words for a mistake -------------------------------------------------------------------------------
+
+_WORDS: Final = {
+    "missing": "is missing",
+    "empty": "is empty",
+    "long": "{seen} is longer than {longest} characters",
+    "form": "{seen} does not have the right form",
+    "refused": "{seen} is refused: {reason}",
+    "greater_than_equal": "{seen} is too small",
+    "less_than_equal": "{seen} is too large",
+    "too_short": "the list is empty",
+    "literal_error": "{seen} is none of the choices",
+    "string_unicode": "{seen} is no proper Unicode text",
+    "type": "{seen} is {sort}",
+    "twice": "{seen} is here twice, first as {before}. No two {which} may be the same; change one",
+    "no_node_port": "{seen} is refused: a service of type ClusterIP has no node port. Leave it out or set "
+    "another type; for example {{type: NodePort, nodePort: 30080}}",
+    "plain_key": "the value (not shown) is in plain text. It must be encrypted, and a key that others may have "
+    "read be replaced; for example `pulumi config set --secret {full} < FILE`",
+    "encrypted": "the value (not shown) is encrypted. It must not be, because state, previews and manifests "
+    "show it in plain text; only sshPrivateKey is set with --secret",
+    "yaml_form": "line {line}, column {column} is not YAML: {problem}",
+    "yaml_character": "line {line}, column {column}: the character {character} is not allowed in YAML",
+    "yaml_escape": "there is an escape for a character that does not exist",
+    "yaml_depth": "it is nested too deeply",
+    "yaml_recursion": "it contains itself (line {line}, column {column})",
+    "yaml_key": "a key must be plain text (line {line}, column {column})",
+    "yaml_tag": "the tag {tag} has no meaning here (line {line}, column {column}); leave it out",
+    "yaml_twice": "is written twice, in line {first} and again in line {line}; keep one",
+}
+_SORTS: Final = {
+    bool: "a boolean",
+    int: "a number",
+    float: "a number",
+    str: "text",
+    list: "a list",
+    dict: "a mapping",
+}
+#: No rule follows these: they tell all there is to do.
+_COMPLETE: Final = ("twice", "no_node_port", "plain_key", "encrypted", "yaml_")
+_FLAWS: Final = {
+    "absent": "it does not exist",
+    "denied": "it may not be read",
+    "irregular": "it is no regular file",
+    "encoding": "it is not UTF-8 text",
+    "no directory": "it is no directory",
+    "empty": "it is empty, and publishing it would empty the site",
+    "program": "this program itself is in it, and would be published",
+}
+_STACK: Final = (
+    "stack: {seen} does not have the right form. It must be letters, digits and . _ -, beginning and ending "
+    "with a letter or digit, at most 50 long (labels carry it); for example `pulumi stack rename prod`"
+)
+_STRAY: Final = "{full}: this project is called {project}, so its settings are {project}:...; rename the key"
+
+
+class SettingsError(Exception):
+    """Every mistake that was found, a line each (``mistakes``); as text, under a heading."""
+
+    def __init__(self, subject: str, mistakes: Iterable[str]) -> None:
+        self.mistakes = tuple(mistakes)
+        count = "1 mistake" if len(self.mistakes) == 1 else f"{len(self.mistakes)} mistakes"
+        super().__init__("\n  ".join([f"{count} in {subject}:", *self.mistakes]))
+
+
+def _lines(
+    prefix: str, model: type[BaseModel], found: Iterable[Finding], *, hidden: Collection[object] = ()
+) -> Iterator[str]:
+    """A line for each place at which something is wrong; what is under a ``hidden`` top key is not shown."""
+    for it in in_order(found):
+        where = f"{key(it.place)}: " if it.place else ""
+        yield f"{prefix}{where}{_words(model, it, hidden=it.place[0] in hidden if it.place else False)}"
+
+
+def _words(model: type[BaseModel], it: Finding, *, hidden: bool) -> str:
+    """What is wrong, the rule, and an example or remedy; never the value of a hidden key."""
+    if it.kind == "extra_forbidden":
+        return _unknown(model, it.place)
+    rule = spot(model, it.place, is_key=it.is_key).rule
+    hidden = hidden or (rule is not None and rule.hidden)
+    wrong_type = it.kind.endswith("_type") or (it.kind == "literal_error" and not isinstance(it.value, str))
+    context = {name: key(value) if isinstance(value, tuple) else value for name, value in it.context.items()}
+    what = _WORDS.get("type" if wrong_type else it.kind, _WORDS["form"]).format(
+        seen=_seen(it.value, hidden=hidden), sort=_SORTS.get(type(it.value), "nothing (null)"), **context
+    )
+    if rule is None or it.kind.startswith(_COMPLETE):
+        return what
+    return f"{what}. It must be {rule.text}; for example {_example(it, rule, hidden=hidden)}"
+
+
+def _seen(value: object, *, hidden: bool) -> str:
+    if not isinstance(value, str | int | float):
+        return "this"
+    return "the value (not shown)" if hidden or "PRIVATE KEY" in str(value) else shown(value)
+
+
+def _example(it: Finding, rule: Rule, *, hidden: bool) -> str:
+    if it.kind == "string_type" and isinstance(it.value, int | float):
+        return "the same in quotes" if hidden else f'"{shown(it.value)}", in quotes'
+    if it.kind == "int_type" and isinstance(it.value, str) and re.fullmatch("0|[1-9][0-9]{0,4}", it.value):
+        return "the same without quotes" if hidden else f"{it.value}, without quotes"
+    return rule.example_text()
+
+
+def _unknown(model: type[BaseModel], place: Place) -> str:
+    name = str(place[-1])
+    known = names(spot(model, place[:-1]).type)
+    meant = _meant(model, place)
+    hint = f"; did you mean {meant}?" if meant else "."
+    if name.partition(".")[0] in known:
+        hint = "; what is inside another one is set with `pulumi config set --path`."
+    return f"there is no such setting{hint} There are {', '.join(known)}"
+
+
+def _meant(model: type[BaseModel], place: Place) -> str | None:
+    """The setting that an unknown key beside it was probably meant to be."""
+    known = {name.lower(): name for name in names(spot(model, place[:-1]).type)}
+    close = difflib.get_close_matches(str(place[-1]).lower().replace("_", "").replace("-", ""), known, n=1)
+    return known[close[0]] if close else None
+
+
+# --- reading ------------------------------------------------------------------------------------------------
+
+_M = TypeVar("_M", bound=BaseModel)
+#: What the project is called here; a copy may be called otherwise, and its settings then are too.
+PROJECT: Final = "glusterfarm"
+_STACK_FORM: Final = r"[A-Za-z0-9]([A-Za-z0-9._-]{0,48}[A-Za-z0-9])?"
+
+
+def load() -> Settings:
+    """The settings of the running program's stack; raises pulumi.RunError with every mistake in them."""
+    # Only here: the publisher and the checks read inventories, and half a second is much to them.
+    import pulumi  # noqa: PLC0415
+    from pulumi.runtime.config import CONFIG, get_config_env, is_config_secret  # noqa: PLC0415
+
+    project, stack = pulumi.get_project(), pulumi.get_stack()
+    own = pulumi.Config()
+    # Language hosts fill CONFIG; the official one hands it over in the environment first.
+    config = {**get_config_env(), **CONFIG.get()}
+    config |= {own.full_key(name): text for name in names(StackConfig) if (text := own.get(name)) is not None}
+    secret = {full for full in config if is_config_secret(full)}
+    try:
+        checked, inventory = check(config, secret=secret, project=project, stack=stack)
+    except SettingsError as error:
+        raise pulumi.RunError(str(error)) from None
+    return Settings(
+        project=project,
+        stack=stack,
+        inventory=checked.inventory,
+        minions=inventory.minions,
+        gluster=checked.gluster,
+        content=checked.content,
+        php=checked.php,
+        service=checked.service,
+        kubernetes=checked.kubernetes,
+        ssh_private_key=None if checked.ssh_private_key is None else own.get_secret("sshPrivateKey"),
+    )
+
+
+def load_inventory(path: str | Path) -> Inventory:
+    """Read an inventory file; raises SettingsError with every mistake in it."""
+    name = str(path) if str(path).isprintable() else shown(str(path))
+    try:
+        inventory, found = _inventory(files.text(path))
+    except files.UnreadableError as error:
+        reason = _FLAWS.get(error.flaw, error.flaw)
+        raise SettingsError("the inventory", [f"{name}: the file is refused: {reason}"]) from None
+    if inventory is None or found:
+        raise SettingsError("the inventory", _lines(f"{name}: ", Inventory, found))
+    return inventory
+
+
+def check(
+    config: Mapping[str, str], *, secret: Collection[str] = (), project: str = PROJECT, stack: str
+) -> tuple[StackConfig, Inventory]:
+    """Check a stack's configuration as the engine hands it over: full keys, structures as JSON.
+
+    ``secret`` are the full keys of encrypted values. Reads the inventory and looks at the content directory,
+    both seen from the working directory, and needs nothing else. Raises SettingsError with every mistake.
+    """
+    mine = {full.partition(":")[2]: text for full, text in config.items() if full.startswith(f"{project}:")}
+    # The empty text is how Pulumi.yaml declares a setting that has no default.
+    raw = {name: _decoded(name, text) for name, text in mine.items() if text}
+    hidden = {name for name in raw if f"{project}:{name}" in secret}
+    clear = {name: value for name, value in raw.items() if name not in hidden}
+    checked, found = _validate(StackConfig, raw)
+    inventory, in_file = None, list[Finding]()
+    path = clear.get("inventory")
+    if isinstance(path, str) and ("inventory",) not in {it.place for it in found}:
+        try:
+            inventory, in_file = _inventory(files.text(path))
+        except files.UnreadableError as error:
+            found.append(_refusal(("inventory",), path, error.flaw))
+    if "content" not in hidden:
+        found += _source(raw.get("content", {}))
+    found = [*_secrecy(raw, hidden, project), *found, *clashes.in_config(clear)]
+    lines = [
+        *([] if re.fullmatch(_STACK_FORM, stack) else [_STACK.format(seen=shown(stack))]),
+        *(_STRAY.format(full=f"{PROJECT}:{key((name,))}", project=project) for name in _strays(config, project)),
+        *_lines(f"{project}:", StackConfig, found, hidden=hidden),
+        *_lines(f"{path}: ", Inventory, in_file),
+    ]
+    if lines or checked is None or inventory is None:
+        raise SettingsError(f"the settings of stack {shown(stack)}", lines)
+    return checked, inventory
+
+
+def _strays(config: Iterable[str], project: str) -> list[str]:
+    """The settings that still have the name that this project has here, though it was given another."""
+    return [] if project == PROJECT else sorted(it[len(PROJECT) + 1 :] for it in config if it.startswith(f"{PROJECT}:"))
+
+
+def _decoded(name: str, text: str) -> object:
+    """A structure from its JSON; what is none, or is meant to be a text, as it is."""
+    try:
+        value = json.loads(text)
+    except (ValueError, RecursionError):
+        return text
+    is_text = spot(StackConfig, (name,)).type is str
+    return text if is_text and (name == "sshPrivateKey" or not isinstance(value, dict | list)) else value
+
+
+def _validate(model: type[_M], raw: object) -> tuple[_M | None, list[Finding]]:
+    try:
+        return model.model_validate(raw, by_alias=True, by_name=False), []
+    except ValidationError as error:
+        found = list(findings(error))
+    # A misspelt key is one mistake: what it was meant to be is not missing as well.
+    misspelt = {(*it.place[:-1], _meant(model, it.place)) for it in found if it.kind == "extra_forbidden"}
+    return None, [it for it in found if it.kind != "missing" or it.place not in misspelt]
+
+
+def _inventory(text: str) -> tuple[Inventory | None, list[Finding]]:
+    raw, troubles = strict_yaml.read(text)
+    inventory, found = _validate(Inventory, raw)
+    return inventory, [*troubles, *found, *clashes.in_inventory(raw)]
+
+
+def _source(content: object) -> Iterator[Finding]:
+    source = content.get("source", Content().source) if isinstance(content, dict) else None
+    if isinstance(source, str) and (flaw := files.directory_flaw(source)):
+        yield _refusal(("content", "source"), source, flaw)
+
+
+def _secrecy(raw: Mapping[str, object], secret: Collection[str], project: str) -> Iterator[Finding]:
+    for name in raw:
+        if name == "sshPrivateKey" and name not in secret:
+            yield Finding((name,), "plain_key", None, {"full": f"{project}:{name}"})
+        if name != "sshPrivateKey" and name in secret and name in names(StackConfig):
+            yield Finding((name,), "encrypted")
+
+
+def _refusal(place: Place, value: str, flaw: str) -> Finding:
+    return Finding(place, "refused", value, {"reason": _FLAWS.get(flaw, flaw)})
