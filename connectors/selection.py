@@ -1,0 +1,29 @@
+"""How a deployer's command is told its minions: ``--inventory FILE --minions NAME@GENERATION,...``."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from settings import Minion, SettingsError, load_inventory
+
+
+def add_minion_options(parser: argparse.ArgumentParser) -> None:
+    """Give ``parser`` the two options that ``chosen_minions`` reads."""
+    parser.add_argument("--inventory", required=True, type=Path, help="the inventory file")
+    parser.add_argument(
+        "--minions",
+        required=True,
+        help="names from the inventory, joined by commas, in the order in which they are tried;"
+        " what follows an @ only tells a recreated machine from the one before it",
+    )
+
+
+def chosen_minions(options: argparse.Namespace) -> tuple[Minion, ...]:
+    """The inventory's entries of the minions named. Raises SettingsError for one that is not there."""
+    known = {minion.name: minion for minion in load_inventory(options.inventory).minions}
+    names = [word.partition("@")[0] for word in options.minions.split(",") if word]
+    if missing := [name for name in names if name not in known]:
+        rule = f"is not in {options.inventory}, which has {', '.join(known)}"
+        raise SettingsError("--minions", [f"{name!r} {rule}" for name in missing])
+    return tuple(known[name] for name in names)
