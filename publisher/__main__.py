@@ -1,0 +1,90 @@
+"""``python -m publisher publish|remove``, which ContentSync runs: JSON on stdout, progress on stderr."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import dataclasses
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from connectors.selection import add_minion_options, chosen_minions
+from connectors.ssh import ConnectError
+from publisher.manifest import Manifest, ManifestError
+from publisher.progress import Progress
+from publisher.publish import Order, publish, remove
+from publisher.remote import PublishError
+from settings import SettingsError
+
+
+def main(words: Sequence[str] | None = None) -> int:
+    """Run the command; give its exit status: 0 done, 1 failed, 2 used wrongly."""
+    options = _parser().parse_args(words)
+    try:
+        said = asyncio.run(_publish(options) if options.verb == "publish" else _remove(options))
+    except (SettingsError, ManifestError, PublishError, ConnectError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("error: interrupted; what is live is whole, run again to converge", file=sys.stderr)
+        return 1
+    print(json.dumps(said))
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m publisher", description="Publish a site to a Gluster volume.")
+    verbs = parser.add_subparsers(dest="verb", required=True)
+    publishing = verbs.add_parser(
+        "publish",
+        help="make the content directory the live release",
+        description="Make the content directory the live release. What a preview showed of it, the manifest"
+        " with digests of 12 digits, is compared with it when it is given on stdin.",
+    )
+    removing = verbs.add_parser("remove", help="delete the site from the volume while a release is live")
+    for verb in (publishing, removing):
+        add_minion_options(verb)
+        verb.add_argument("--mount-path", required=True, help="where every minion mounts the volume")
+        verb.add_argument("--site", required=True, help="the site's directory on the volume")
+    publishing.add_argument("--source", required=True, type=Path, help="the content directory")
+    removing.add_argument("--release", required=True, help="the release that must be live; else nothing is done")
+    return parser
+
+
+async def _publish(options: argparse.Namespace) -> dict[str, object]:
+    minions = chosen_minions(options)
+    plan = "" if sys.stdin.isatty() else sys.stdin.buffer.read().decode("utf-8", errors="replace")
+    manifest = Manifest.of(options.source)
+    if plan.strip() and plan.strip() != manifest.plan().strip():
+        raise PublishError(
+            f"{options.source} is no longer what the preview showed: {_difference(plan, manifest)};"
+            " nothing was published, preview and run again"
+        )
+    order = Order(source=options.source, manifest=manifest, mount=options.mount_path, site=options.site)
+    outcome = dataclasses.asdict(await publish(minions, order, Progress()))
+    outcome["verifiedBy"] = outcome.pop("verified_by")
+    return outcome
+
+
+def _difference(plan: str, manifest: Manifest) -> str:
+    """A path in which the content differs from the plan."""
+    differing = sorted(set(plan.strip().split("\n")) ^ set(manifest.plan().strip().split("\n")))
+    paths = sorted({line.split(" ", 3)[-1] for line in differing})
+    return f"{paths[0]} changed" + (f", and {len(paths) - 1} more" if len(paths) > 1 else "")
+
+
+async def _remove(options: argparse.Namespace) -> dict[str, object]:
+    minions = chosen_minions(options)
+    removed = await remove(minions, mount=options.mount_path, site=options.site, release=options.release)
+    if not removed:
+        print(
+            f"release {options.release} is not live in site {options.site}: nothing was removed",
+            file=sys.stderr,
+        )
+    return {"removed": removed, "release": options.release}
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,122 @@
+"""What a release consists of: the manifest of a content directory.
+
+The Pulumi program computes it in every preview, so this module uses the standard library only.
+
+A manifest is text, one line an entry, sorted by path: ``KIND SIZE SHA256 PATH``.
+
+- KIND is the mode of a file, 644 or 755 by its owner-executable bit; ``link`` for a symbolic link (size and
+  digest are those of its target's text); ``dir`` for a directory with nothing in it (size 0, digest ``-``).
+- PATH is relative with ``/`` between its parts. A backslash, a control character and every byte that is no
+  UTF-8 is written as ``\\xNN``.
+
+A release is the first 12 hex digits of the SHA-256 of that text.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Final, Literal, cast
+
+Kind = Literal["644", "755", "link", "dir"]
+
+#: Names at the top of every slot that are the publisher's own.
+RESERVED: Final = (b"glusterfarm-release", b"glusterfarm-pod")
+
+SHORT_DIGEST: Final = 12
+_NO_DIGEST: Final = "-"
+_LINE: Final = re.compile(r"(644|755|link|dir) (\d+) ([0-9a-f]{64}|-) (\S.*| .*)", re.DOTALL)
+_ESCAPE: Final = re.compile(rb"\\x([0-9a-f]{2})")
+_CONTROL: Final = 0x20
+_DELETE: Final = 0x7F
+
+
+class ManifestError(Exception):
+    """A content directory that cannot be published, or text that is no manifest; says why."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Entry:
+    """A file, a link or an empty directory; ``digest`` is 64 hex digits, ``-`` for a directory."""
+
+    path: bytes
+    kind: Kind
+    size: int
+    digest: str
+
+    @property
+    def is_file(self) -> bool:
+        """Whether this is a regular file: what has content to send and to hash."""
+        return self.kind in {"644", "755"}
+
+    def line(self, digits: int | None = None) -> str:
+        """The entry's line, with the digest cut to ``digits``."""
+        return f"{self.kind} {self.size} {self.digest[:digits]} {escape(self.path)}\n"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Manifest:
+    """The entries of a release, sorted by path."""
+
+    entries: tuple[Entry, ...]
+
+    @classmethod
+    def of(cls, source: Path) -> Manifest:
+        """Read the directory ``source``. Raises ManifestError naming what cannot be published."""
+        from publisher.scan import scan  # noqa: PLC0415 (scan builds on Entry)
+
+        return cls.from_entries(scan(source))
+
+    @classmethod
+    def from_entries(cls, entries: Iterable[Entry]) -> Manifest:
+        """The manifest with these entries, in any order."""
+        return cls(entries=tuple(sorted(entries, key=lambda entry: entry.path)))
+
+    @classmethod
+    def parse(cls, text: str) -> Manifest:
+        """The manifest that was written as ``text``. Raises ManifestError."""
+        entries = []
+        for number, line in enumerate(text.split("\n")[:-1], 1):
+            match = _LINE.fullmatch(line)
+            if match is None:
+                raise ManifestError(f"line {number} is no line of a manifest: {line[:80]!r}")
+            kind = cast("Kind", match[1])  # the expression admits nothing else
+            entries.append(Entry(kind=kind, size=int(match[2]), digest=match[3], path=unescape(match[4])))
+        manifest = cls(entries=tuple(entries))
+        if manifest.text != text:
+            raise ManifestError("the text is cut short or not in a manifest's normal form")
+        return manifest
+
+    @cached_property
+    def text(self) -> str:
+        """The manifest in full, as it lies beside a slot."""
+        return "".join(entry.line() for entry in self.entries)
+
+    @cached_property
+    def release(self) -> str:
+        """The release's name: 12 hex digits."""
+        return hashlib.sha256(self.text.encode()).hexdigest()[:SHORT_DIGEST]
+
+    def plan(self) -> str:
+        """The manifest as a preview shows it, with short digests: a diff lists the changed files."""
+        return "".join(entry.line(SHORT_DIGEST) for entry in self.entries)
+
+
+def escape(path: bytes) -> str:
+    """``path`` on one line of UTF-8 text, reversibly."""
+    text = path.decode("utf-8", errors="surrogateescape")
+    return "".join(character if _plain(code := ord(character)) else f"\\x{code & 0xFF:02x}" for character in text)
+
+
+def _plain(code: int) -> bool:
+    # Bytes that are no UTF-8 come out of surrogateescape as U+DC80..U+DCFF.
+    return code >= _CONTROL and code not in {_DELETE, ord("\\")} and not 0xDC80 <= code <= 0xDCFF  # noqa: PLR2004
+
+
+def unescape(text: str) -> bytes:
+    """The path that ``escape`` wrote as ``text``."""
+    return _ESCAPE.sub(lambda match: bytes.fromhex(match[1].decode()), text.encode())

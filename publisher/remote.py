@@ -1,0 +1,133 @@
+"""publish.sh on one minion, verb by verb."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterable, AsyncIterator, Iterable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import NoReturn
+
+import asyncssh
+
+from components.remote_script import RemoteScript
+from connectors import ssh
+from publisher.manifest import Manifest, ManifestError
+from publisher.slots import Slot, State
+from settings import Minion
+
+_SCRIPT = RemoteScript(name="publish")
+#: How long a verb may show no sign of life. A volume that lost a brick's host stalls for up to twice its
+#: ping-timeout (84 s at the default of 42) and then goes on.
+PATIENCE_SECONDS = 120
+#: After so long without a sign of life from us the lock is taken from us, and our writers are ended.
+SILENCE_SECONDS = 60
+
+
+class PublishError(Exception):
+    """A site could not be published. The text names the minion or path, the reason and the remedy."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Site:
+    """The site ``name`` on the volume mounted at ``mount``, as ``minion`` reaches it.
+
+    Every method runs one verb of publish.sh. Raises PublishError with what the script said, or ConnectError.
+    """
+
+    minion: Minion
+    connection: asyncssh.SSHClientConnection
+    mount: str
+    name: str
+
+    @property
+    def path(self) -> str:
+        """Where the site is on every minion."""
+        return f"{self.mount}/{self.name}"
+
+    async def state(self) -> State:
+        """What the slots hold. Fails where the volume is not mounted or the site directory is not ours."""
+        return State.parse(await self._run("state"))
+
+    async def manifest(self, slot: Slot) -> Manifest:
+        """The manifest of a whole slot."""
+        text = await self._run("manifest", slot)
+        try:
+            return Manifest.parse(text.decode())
+        except (ManifestError, UnicodeDecodeError) as error:
+            raise PublishError(
+                f"minion {self.minion.name}: the manifest of slot {slot} at {self.path} is damaged ({error});"
+                f" remove {self.path}/slots/{slot}.manifest there and run again"
+            ) from None
+
+    async def live(self) -> tuple[Slot, str]:
+        """The slot and the release that this minion sees through `html`."""
+        seen = json.loads(await self._run("live"))
+        return seen["slot"], seen["release"]
+
+    async def digests(self, slot: Slot, paths: Iterable[bytes], *, links: bool = False) -> dict[bytes, str]:
+        """The SHA-256 of files (or of links' targets) as this minion reads them; without the unreadable."""
+        listed = await self._run("link_digests" if links else "digests", slot, input=_terminated(paths))
+        return {record[66:]: record[:64].decode() for record in listed.split(b"\0") if record}
+
+    @asynccontextmanager
+    async def hold(self, token: str, holder: str) -> AsyncIterator[None]:
+        """Hold the site's lock. It is given up on leaving, and when this connection is gone."""
+        command = self._command("hold", token, holder, str(SILENCE_SECONDS))
+        async with ssh.hold(self.connection, command, timeout=PATIENCE_SECONDS) as refused:
+            if refused is not None:
+                self._fail(refused)
+            yield
+
+    async def begin(self, token: str, slot: Slot, *, fresh: bool, remove: Iterable[bytes] = ()) -> None:
+        """Mark the slot incomplete and empty it (``fresh``) or remove paths from it."""
+        await self._run("begin", token, slot, "fresh" if fresh else "delta", input=_terminated(remove))
+
+    async def extract(self, token: str, slot: Slot, stream: AsyncIterable[bytes]) -> None:
+        """Write a tar stream into the slot."""
+        await self._run("extract", token, slot, input=stream)
+
+    async def commit(self, token: str, slot: Slot, manifest: Manifest) -> None:
+        """Declare that the slot holds ``manifest``."""
+        await self._run("commit", token, slot, manifest.release, input=manifest.text.encode())
+
+    async def flip(self, token: str, slot: Slot, release: str) -> None:
+        """Make the slot live."""
+        await self._run("flip", token, slot, release)
+
+    async def unflip(self, token: str, slot: Slot | None) -> None:
+        """Point `html` back to ``slot``, or to nothing."""
+        await self._run("unflip", token, slot or "-")
+
+    async def remove(self, token: str, release: str) -> bool:
+        """Delete the site's slots and link while ``release`` is live; False when it is not."""
+        said = await self._run("remove", token, release)
+        return bool(json.loads(said.splitlines()[-1])["removed"])
+
+    def _command(self, verb: str, *words: str) -> str:
+        return _SCRIPT.inline(verb, self.minion.name, self.mount, self.name, *words, sudo=self.minion.user != "root")
+
+    async def _run(self, verb: str, *words: str, input: bytes | AsyncIterable[bytes] = b"") -> bytes:  # noqa: A002
+        result = await ssh.run(self.connection, self._command(verb, *words), input=input, timeout=PATIENCE_SECONDS)
+        if result.exit_status != 0:
+            self._fail(result)
+        return result.stdout
+
+    def _fail(self, result: ssh.Result) -> NoReturn:
+        said = [line.strip() for line in result.stderr.splitlines() if line.strip()]
+        name = f"minion {self.minion.name}"
+        if said and said[0].startswith("sudo:"):
+            raise PublishError(
+                f"{name}: user {self.minion.user} may not become root ({said[0]});"
+                " allow it `sudo -n sh` without a password (NOPASSWD), or let root log in"
+            )
+        if said and said[-1].startswith(f"{name}: "):
+            raise PublishError(said[-1] + (f" [{said[0]}]" if len(said) > 1 else ""))
+        raise PublishError(
+            f"{name}: publish.sh ended with status {result.exit_status}"
+            f" ({said[-1] if said else 'it said nothing'}); see that the machine is well, then run again"
+        )
+
+
+def _terminated(paths: Iterable[bytes]) -> bytes:
+    return b"".join(path + b"\0" for path in paths)

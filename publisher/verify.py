@@ -1,0 +1,71 @@
+"""What other minions see: files before the flip, the release after it."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Sequence
+
+from publisher.manifest import Entry, escape
+from publisher.parallel import in_parts, together
+from publisher.remote import PublishError, Site
+from publisher.slots import Slot
+
+#: For so long a mount may answer from its caches (attributes and names: 1 s by default).
+SETTLE_SECONDS = 5.0
+#: So many hash side by side on a minion.
+READERS = 4
+_RETRY_SECONDS = 0.25
+
+
+async def verify_files(site: Site, slot: Slot, entries: Sequence[Entry]) -> None:
+    """Prove that a minion reads ``entries`` of the slot with the right digests. Raises PublishError."""
+    waiting = [entry for entry in entries if entry.kind != "dir"]
+    until = time.monotonic() + SETTLE_SECONDS
+    while True:
+        seen: dict[bytes, str] = {}
+        await together(_read(site, slot, part, seen) for part in in_parts(waiting, READERS))
+        waiting = [entry for entry in waiting if seen.get(entry.path) != entry.digest]
+        if not waiting:
+            return
+        if time.monotonic() > until:
+            raise PublishError(_differs(site, slot, waiting, seen))
+        await asyncio.sleep(_RETRY_SECONDS)
+
+
+async def _read(site: Site, slot: Slot, entries: Sequence[Entry], seen: dict[bytes, str]) -> None:
+    """Add what the minion reads to ``seen``."""
+    for links in (False, True):
+        if paths := [entry.path for entry in entries if entry.is_file is not links]:
+            seen.update(await site.digests(slot, paths, links=links))
+
+
+def _differs(site: Site, slot: Slot, entries: Sequence[Entry], seen: dict[bytes, str]) -> str:
+    first = entries[0]
+    got = seen.get(first.path)
+    what = f"has SHA-256 {got[:12]}.. instead of {first.digest[:12]}.." if got else "cannot be read"
+    more = f" (and {len(entries) - 1} more)" if len(entries) > 1 else ""
+    return (
+        f"minion {site.minion.name} does not see what was published: {site.path}/slots/{slot}/"
+        f"{escape(first.path)} {what}{more}; nothing went live."
+        " Check that minion's mount and the volume's heal status, then run again"
+    )
+
+
+async def verify_live(site: Site, slot: Slot, release: str) -> None:
+    """Prove that ``site``'s minion sees ``release`` live in ``slot``. Raises PublishError."""
+    until = time.monotonic() + SETTLE_SECONDS
+    while True:
+        try:
+            seen = await site.live()
+            error = (
+                f"minion {site.minion.name} sees release {seen[1]} in slot {seen[0]} live at {site.path}"
+                f" instead of {release} in slot {slot}; check its mount, then run again"
+            )
+            if seen == (slot, release):
+                return
+        except PublishError as failure:
+            error = str(failure)
+        if time.monotonic() > until:
+            raise PublishError(error)
+        await asyncio.sleep(_RETRY_SECONDS)
