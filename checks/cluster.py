@@ -1,0 +1,79 @@
+"""The pods of a controller, as the cluster's API tells them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from connectors.cluster import Cluster
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pod:
+    """A pod that is not being deleted. ``ip`` and ``node`` are '' until it has them; ``why`` tells why not ready."""
+
+    name: str
+    node: str
+    ip: str
+    ready: bool
+    why: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Controller:
+    """A ReplicationController: the number of pods it is to keep, and those it has."""
+
+    name: str
+    replicas: int
+    pods: tuple[Pod, ...]
+
+
+def controller(cluster: Cluster, name: str) -> Controller:
+    """The ReplicationController ``name`` and the pods that it owns and that nobody is deleting.
+
+    Raises ClusterError.
+    """
+    where = f"of namespace {cluster.namespace}"
+    found = cluster.ask(
+        f"the ReplicationController {name} {where}",
+        cluster.core.read_namespaced_replication_controller,
+        name,
+        cluster.namespace,
+    )
+    pods = cluster.ask(f"the pods {where}", cluster.core.list_namespaced_pod, cluster.namespace)["items"]
+    return Controller(
+        name=name,
+        replicas=found["spec"]["replicas"],
+        pods=tuple(
+            _pod(pod)
+            for pod in sorted(pods, key=lambda pod: str(pod["metadata"]["name"]))
+            if "deletionTimestamp" not in pod["metadata"]
+            and any(owner["uid"] == found["metadata"]["uid"] for owner in pod["metadata"].get("ownerReferences", []))
+        ),
+    )
+
+
+def _pod(pod: Mapping[str, Any]) -> Pod:
+    conditions = {condition["type"]: condition for condition in pod["status"].get("conditions", [])}
+    return Pod(
+        name=pod["metadata"]["name"],
+        node=pod["spec"].get("nodeName", ""),
+        ip=pod["status"].get("podIP", ""),
+        ready=conditions.get("Ready", {}).get("status") == "True",
+        why=_why(pod["status"], conditions),
+    )
+
+
+def _why(status: Mapping[str, Any], conditions: Mapping[str, Mapping[str, Any]]) -> str:
+    """Why a pod is not ready, in Kubernetes' own words on one line."""
+    said = [container["state"].get("waiting", {}) for container in status.get("containerStatuses", [])]
+    said += [conditions.get(kind, {}) for kind in ("PodScheduled", "Ready") if not _met(conditions, kind)]
+    for words in said:
+        if words.get("reason"):
+            return " ".join(f"{words['reason']}: {words.get('message', '')}".split()).removesuffix(":")
+    return str(status.get("phase", "no status yet"))
+
+
+def _met(conditions: Mapping[str, Mapping[str, Any]], kind: str) -> bool:
+    return conditions.get(kind, {}).get("status") == "True"

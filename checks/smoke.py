@@ -1,0 +1,135 @@
+"""The smoke check: the Service's cluster IP answers every request, from every pod."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import asyncssh
+
+from checks import cluster as pods
+from checks.cluster import Controller
+from checks.errors import CheckError
+from checks.gate import RELEASE_PATH
+from checks.http import Answer, ask
+from checks.witness import witness
+from connectors.cluster import Cluster
+from settings import Minion
+
+POD_PATH = "/glusterfarm-pod"
+_SIDE_BY_SIDE = 8
+_LEAST = 20
+_PER_POD = 10
+_ROUNDS = 3
+_ANSWER_SECONDS = 10.0
+#: A Service that was just made takes effect on a node within this time; from its first answer on, each one counts.
+_FIRST_SECONDS = 15.0
+_RETRY_SECONDS = 0.5
+_SLOW_SECONDS = 2.0
+_FAULTS_SHOWN = 5
+
+
+@dataclass(kw_only=True)
+class Seen:
+    """What came back: how often each pod answered, how long the probes took, and every fault."""
+
+    served_by: Counter[str] = field(default_factory=Counter)
+    seconds: list[float] = field(default_factory=list)
+    faults: list[str] = field(default_factory=list)
+
+    @property
+    def slow(self) -> list[float]:
+        """The answers that took long, longest first."""
+        return sorted((took for took in self.seconds if took > _SLOW_SECONDS), reverse=True)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Smoke:
+    """Connections to ``cluster_ip``:``port``, each asking ``probe_path``, the release and the pod's name."""
+
+    controller: str
+    cluster_ip: str
+    port: int
+    probe_path: str
+    release: str
+    affinity: bool
+
+    async def look(self, cluster: Cluster, minions: Sequence[Minion]) -> Seen:
+        """Prove that the farm serves; raise CheckError with what it does instead."""
+        seen = Seen()
+        controller = await asyncio.to_thread(pods.controller, cluster, self.controller)
+        if controller.replicas == 0:
+            return seen
+        async with witness(minions) as connection:
+            await self._first_answer(connection)
+            for _ in range(_ROUNDS):
+                await self._round(connection, max(_LEAST, _PER_POD * controller.replicas), seen)
+                controller = await asyncio.to_thread(pods.controller, cluster, self.controller)
+                missing = self._missing(controller, seen)
+                if seen.faults or not missing:
+                    break
+        if seen.faults:
+            raise CheckError(self._faulty(seen))
+        if missing:
+            raise CheckError(self._uneven(seen, missing))
+        return seen
+
+    def _missing(self, controller: Controller, seen: Seen) -> list[str]:
+        """The ready pods that have not answered; with session affinity one that answers is enough."""
+        ready = [pod for pod in controller.pods if pod.ready]
+        if self.affinity and any(pod.name in seen.served_by for pod in ready):
+            return []
+        return [f"{pod.name} on node {pod.node}" for pod in ready if pod.name not in seen.served_by]
+
+    async def _first_answer(self, connection: asyncssh.SSHClientConnection) -> None:
+        until = time.monotonic() + _FIRST_SECONDS
+        while time.monotonic() < until:
+            (answer,) = await ask(connection, self.cluster_ip, self.port, [POD_PATH], timeout=2.0)
+            if answer.status:
+                return
+            await asyncio.sleep(_RETRY_SECONDS)
+
+    async def _round(self, connection: asyncssh.SSHClientConnection, count: int, seen: Seen) -> None:
+        gate = asyncio.Semaphore(_SIDE_BY_SIDE)
+
+        async def visit() -> None:
+            async with gate:
+                paths = [self.probe_path, RELEASE_PATH, POD_PATH]
+                self._note(seen, await ask(connection, self.cluster_ip, self.port, paths, timeout=_ANSWER_SECONDS))
+
+        await asyncio.gather(*(visit() for _ in range(count)))
+
+    def _note(self, seen: Seen, answers: Sequence[Answer]) -> None:
+        probe, release, pod = answers
+        name = pod.body.decode("utf-8", errors="replace").strip() if pod.fine else ""
+        where = f" (pod {name})" if name else ""
+        seen.seconds.append(probe.seconds)
+        if not probe.fine:
+            seen.faults.append(f"GET {probe.path}: {probe.shown}{where}")
+        elif not release.fine or release.body.strip() != self.release.encode():
+            seen.faults.append(f"GET {RELEASE_PATH}: {release.shown}{where}")
+        elif not pod.fine:
+            seen.faults.append(f"GET {POD_PATH}: {pod.shown}")
+        else:
+            seen.served_by[name] += 1
+
+    def _faulty(self, seen: Seen) -> str:
+        kinds = Counter(seen.faults).most_common(_FAULTS_SHOWN)
+        total = len(seen.seconds)
+        return (
+            f"{len(seen.faults)} of {total} connections to the Service at {self.cluster_ip}:{self.port} did not get"
+            f" {self.probe_path} and release {self.release}: "
+            + "; ".join(f"{fault} [{times}x]" for fault, times in kinds)
+            + ". Look at the pods with kubectl logs, at php.probePath, and at kube-proxy on the minions"
+        )
+
+    def _uneven(self, seen: Seen, missing: Sequence[str]) -> str:
+        answered = ", ".join(f"{name} {times}x" for name, times in sorted(seen.served_by.items())) or "nobody"
+        return (
+            f"{len(seen.seconds)} connections to the Service at {self.cluster_ip}:{self.port} never reached ready pod"
+            f" {', '.join(missing)} (answered: {answered}). Compare the Service's selector and endpoints with the"
+            " pods' labels; with session affinity pass --affinity"
+        )
