@@ -1,0 +1,1 @@
+"""Taking the farm's pods off a node before its mount goes: what the program runs when a minion is removed."""

@@ -1,0 +1,54 @@
+"""``python -m drain``: deletes a farm's pods on one node and waits until they are gone.
+
+One line of JSON on stdout, the reason of a failure on stderr. What cannot have pods any more (a node, a namespace or a
+cluster that is gone) is a warning, so that a minion that is no more does not keep the others from being removed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+
+from connectors.cluster import ClusterError, NotThereError, UnreachableError, add_cluster_options, chosen_cluster
+from drain.pods import DrainError, Node
+
+#: More than the 30 s a pod is given to end.
+TIMEOUT_SECONDS = 60
+
+
+def main(words: Sequence[str] | None = None) -> int:
+    """Drain; give the exit status: 0 no pod is left or none can be, 1 failed, 2 used wrongly."""
+    options = _parser().parse_args(words)
+    drained: list[str] = []
+    try:
+        node = Node(cluster=chosen_cluster(options), name=options.node, selector=options.selector)
+        drained = node.drain(options.timeout)
+    except (NotThereError, UnreachableError) as error:
+        print(f"warning: node {options.node} is not drained: {error}", file=sys.stderr)
+    except (ClusterError, DrainError) as error:
+        print(f"error: node {options.node} is not drained: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("error: interrupted", file=sys.stderr)
+        return 1
+    print(json.dumps({"node": options.node, "drained": drained}))
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m drain", description="Delete a farm's pods on one node and wait until they are gone."
+    )
+    add_cluster_options(parser)
+    parser.add_argument("--node", required=True, help="the node's name")
+    parser.add_argument("--selector", required=True, help="the labels of the farm's pods, KEY=VALUE joined by commas")
+    parser.add_argument(
+        "--timeout", type=float, default=TIMEOUT_SECONDS, help=f"seconds to wait for them (default: {TIMEOUT_SECONDS})"
+    )
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,74 @@
+"""A farm's pods on one node, and their end."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from dataclasses import dataclass
+from typing import Any
+
+from connectors.cluster import Cluster, NotThereError
+
+_EVERY_SECONDS = 0.5
+
+
+class DrainError(Exception):
+    """Pods would not go: names them and the remedy."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Node:
+    """The pods on node ``name`` that carry the labels of ``selector`` (KEY=VALUE joined by commas)."""
+
+    cluster: Cluster
+    name: str
+    selector: str
+
+    def drain(self, timeout: float) -> list[str]:
+        """Delete the pods and wait ``timeout`` seconds until none is left; give the names of those that were there.
+
+        Pods that come meanwhile are deleted too. Raises DrainError when some are left, NotThereError when there is no
+        such node, and whatever else ``Cluster.ask`` raises. On a node whose kubelet is silent nobody ends the pods:
+        they are deleted and not waited for.
+        """
+        silent = not _ready(self.cluster.ask(f"node {self.name}", self.cluster.core.read_node, self.name))
+        seen: set[str] = set()
+        until = time.monotonic() + timeout
+        while pods := self._pods():
+            for pod in pods:
+                seen.add(pod["metadata"]["name"])
+                if "deletionTimestamp" not in pod["metadata"]:
+                    self._delete(pod["metadata"]["name"])
+            if silent:
+                names = ", ".join(sorted(seen))
+                raise NotThereError(f"it is not Ready, so nobody ends its pods {names}; they end when it is back")
+            if time.monotonic() > until:
+                names = ", ".join(sorted(pod["metadata"]["name"] for pod in pods))
+                raise DrainError(
+                    f"pods {names} are still there after {timeout:g} s; see what keeps them with kubectl describe in"
+                    f" namespace {self.cluster.namespace}, then run this again"
+                )
+            time.sleep(_EVERY_SECONDS)
+        return sorted(seen)
+
+    def _pods(self) -> list[dict[str, Any]]:
+        return list(
+            self.cluster.ask(
+                f"the pods of namespace {self.cluster.namespace}",
+                self.cluster.core.list_namespaced_pod,
+                self.cluster.namespace,
+                label_selector=self.selector,
+                field_selector=f"spec.nodeName={self.name}",
+            )["items"]
+        )
+
+    def _delete(self, pod: str) -> None:
+        with contextlib.suppress(NotThereError):
+            self.cluster.ask(
+                f"the deletion of pod {pod}", self.cluster.core.delete_namespaced_pod, pod, self.cluster.namespace
+            )
+
+
+def _ready(node: dict[str, Any]) -> bool:
+    conditions = node.get("status", {}).get("conditions", [])
+    return any(one["type"] == "Ready" and one["status"] == "True" for one in conditions)
