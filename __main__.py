@@ -1,0 +1,24 @@
+"""The farm of one stack: each step takes what the one before it proved."""
+
+import pulumi
+
+from components.content_sync import ContentSync
+from components.farm import Farm
+from components.gluster_mount import GlusterMount
+from components.php_controller import PhpController
+from components.web_service import WebService
+from settings import load
+
+settings = load()
+farm = Farm.of(settings)
+
+mount = GlusterMount("mount", farm=farm, volume=settings.gluster)
+content = ContentSync("content", mounted=mount.mounted, content=settings.content)
+php = PhpController("php", content=content.published, php=settings.php)
+web = WebService("web", pods=php.serving, service=settings.service)
+
+pulumi.export("url", web.endpoint.url)
+pulumi.export("clusterIp", web.endpoint.cluster_ip)
+pulumi.export("release", content.published.release)
+pulumi.export("minions", [minion.name for minion in settings.minions])
+pulumi.export("servedBy", web.endpoint.served_by)

@@ -1,0 +1,69 @@
+"""Step 4 of the how-to: the site published to the volume through one minion, and verified on the others."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import pulumi
+
+from components.gluster_mount import MountedVolume
+from publisher.manifest import Manifest, ManifestError
+from settings import Content
+
+
+@dataclass(frozen=True, kw_only=True)
+class PublishedContent:
+    """A release of the site that is live on the volume.
+
+    ``site_path`` is the site's directory on every minion (``<mount>/<site>``), ``release`` the first 12 hex digits of
+    its manifest's digest, known at preview.
+    """
+
+    mounted: MountedVolume
+    site_path: str
+    release: str
+    after: tuple[pulumi.Resource, ...]
+
+
+class ContentSync(pulumi.ComponentResource):
+    """Publishes the content with one deployer's command, whose input is the manifest: a preview shows changed files."""
+
+    published: PublishedContent
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        mounted: MountedVolume,
+        content: Content,
+        opts: pulumi.ResourceOptions | None = None,
+    ) -> None:
+        super().__init__("glusterfarm:index:ContentSync", name, None, opts)
+        farm = mounted.farm
+        manifest = _manifest(content)
+        where = (*farm.minion_words(), "--mount-path", mounted.path, "--site", content.site)
+        # No triggers: they replace the resource, and the old one's delete would follow the new publish.
+        publish = farm.deployer_command(
+            f"{name}-publish",
+            *("publisher", "publish", *where, "--source", content.source),
+            delete=("publisher", "remove", *where, "--release", manifest.release) if content.delete_on_destroy else (),
+            stdin=manifest.plan(),
+            parent=self,
+            after=mounted.after,
+        )
+        self.published = PublishedContent(
+            mounted=mounted,
+            site_path=f"{mounted.path}/{content.site}",
+            release=manifest.release,
+            after=(publish,),
+        )
+        self.register_outputs({"release": manifest.release})
+
+
+def _manifest(content: Content) -> Manifest:
+    """What would be published; a file that cannot be is an error of the configuration, not a traceback."""
+    try:
+        return Manifest.of(Path(content.source))
+    except ManifestError as error:
+        raise pulumi.RunError(f"glusterfarm:content.source: {error}") from None

@@ -1,0 +1,39 @@
+"""What becomes of the steps after one that failed, where `up` goes on with the others.
+
+With PULUMI_CONTINUE_ON_ERROR the program outlives a failed resource. Pulumi's Python SDK (3.259 and 3.260, read in its
+sources) then faults everything of that resource, its URN included: whoever depends on it raises before the engine hears
+of it, the program ends in a traceback, and what was still under way elsewhere is cut off. The engine itself is better
+than that: it skips whatever is registered as depending on a failed resource, and leaves it as it was. So the two things
+that others need of a failed resource are kept: its URN, and something in place of its outputs.
+"""
+
+from __future__ import annotations
+
+from typing import TypeVar
+
+import pulumi
+from pulumi.runtime.stack import ResourceRegistrationFailed
+
+T = TypeVar("T")
+R = TypeVar("R", bound=pulumi.Resource)
+
+
+def dependable(resource: R, parent: pulumi.Resource) -> R:
+    """``resource``, a child of ``parent``: others may depend on it even where it fails, and are skipped then."""
+    urn = pulumi.create_urn(resource.pulumi_resource_name, resource.pulumi_resource_type, parent)
+    resource.__dict__["urn"] = despite_failure(resource.urn, urn)
+    return resource
+
+
+def despite_failure(output: pulumi.Output[T], instead: pulumi.Input[T]) -> pulumi.Output[T]:
+    """``output``, or ``instead`` when the resource that gives it failed; other errors come through.
+
+    Whatever would use ``instead`` is skipped by the engine, except the stack's exports.
+    """
+
+    def recovered(error: Exception) -> pulumi.Input[T]:
+        if isinstance(error, ResourceRegistrationFailed):
+            return instead
+        raise error
+
+    return output.recover(recovered)

@@ -1,0 +1,150 @@
+"""What every step of one stack's farm shares: its minions, how to reach them, and its cluster."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import pulumi
+from pulumi_command import local, remote
+from pulumi_kubernetes import Provider
+
+from components.failures import dependable, despite_failure
+from components.remote_script import argv
+from connectors import KEY_VARIABLE
+from settings import Bastion, Minion, Settings
+
+#: The project's own interpreter, relative to the project: the same text on every deployer's machine.
+PYTHON = ".venv/bin/python"
+#: A black-holed minion costs two tries of 10 s; without these two bounds it costs 11 tries of 15 s.
+DIAL_TIMEOUT_SECONDS = 10
+DIAL_RETRIES = 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class Farm:
+    """One stack's ground.
+
+    ``stack`` names the owner of mounts and labels; ``inventory`` and ``kubeconfig`` are paths as the stack's
+    configuration writes them, relative to the project; ``private_key`` is secret, None means ssh-agent.
+    """
+
+    stack: str
+    minions: tuple[Minion, ...]
+    inventory: str
+    private_key: pulumi.Output[str] | None
+    kubeconfig: str
+    context: str | None
+    namespace: str
+    cluster: Provider
+
+    @classmethod
+    def of(cls, settings: Settings) -> Farm:
+        """The farm that ``settings`` describe, with an explicit provider: the ambient kubeconfig is never used.
+
+        ``cluster_identifier`` keeps a renewed kubeconfig from replacing the provider and everything in it.
+        """
+        kubernetes = settings.kubernetes
+        return cls(
+            stack=settings.stack,
+            minions=settings.minions,
+            inventory=settings.inventory,
+            private_key=settings.ssh_private_key,
+            kubeconfig=kubernetes.kubeconfig,
+            context=kubernetes.context,
+            namespace=kubernetes.namespace,
+            cluster=Provider(
+                "cluster",
+                kubeconfig=kubernetes.kubeconfig,
+                context=kubernetes.context,
+                cluster_identifier=f"{settings.project}/{settings.stack}",
+                enable_server_side_apply=True,
+            ),
+        )
+
+    def owner(self, minion: Minion) -> str:
+        """Who owns a mount on ``minion``: ``stack/minion``."""
+        return f"{self.stack}/{minion.name}"
+
+    def connection(self, minion: Minion) -> remote.ConnectionArgs:
+        """How to reach ``minion``: bounded, its host key pinned, through its bastion where it has one."""
+        return remote.ConnectionArgs(
+            host=minion.host,
+            port=minion.port,
+            user=minion.user,
+            host_key=minion.host_key,
+            private_key=self.private_key,
+            per_dial_timeout=DIAL_TIMEOUT_SECONDS,
+            dial_error_limit=DIAL_RETRIES,
+            proxy=None if minion.bastion is None else self._proxy(minion.bastion),
+        )
+
+    def _proxy(self, bastion: Bastion) -> remote.ProxyConnectionArgs:
+        return remote.ProxyConnectionArgs(
+            host=bastion.host,
+            port=bastion.port,
+            user=bastion.user,
+            host_key=bastion.host_key,
+            private_key=self.private_key,
+            per_dial_timeout=DIAL_TIMEOUT_SECONDS,
+            dial_error_limit=DIAL_RETRIES,
+        )
+
+    def minion_words(self) -> tuple[str, ...]:
+        """Arguments that tell a deployer's command its minions.
+
+        Sorted, so that reordering the inventory changes nothing; with generations, so that a recreated machine is
+        published to and checked again.
+        """
+        names = sorted(f"{minion.name}@{minion.generation}" for minion in self.minions)
+        return ("--inventory", self.inventory, "--minions", ",".join(names))
+
+    def cluster_words(self) -> tuple[str, ...]:
+        """Arguments that tell a deployer's command its cluster and namespace."""
+        context = () if self.context is None else ("--context", self.context)
+        return ("--kubeconfig", self.kubeconfig, *context, "--namespace", self.namespace)
+
+    def deployer_command(
+        self,
+        name: str,
+        *words: pulumi.Input[str],
+        delete: tuple[str, ...] = (),
+        stdin: str | None = None,
+        parent: pulumi.Resource,
+        after: Sequence[pulumi.Resource],
+    ) -> local.Command:
+        """A module of this repository run on the deployer's side: ``python -m WORDS``, the same for create and update.
+
+        A word may be an output (the name of a controller, a cluster IP): another value runs the command again.
+        """
+        command = despite_failure(pulumi.Output.all(*words).apply(lambda known: argv(PYTHON, "-m", *known)), "")
+        return dependable(
+            local.Command(
+                name,
+                create=command,
+                update=command,
+                delete=argv(PYTHON, "-m", *delete) if delete else None,
+                stdin=stdin,
+                environment=None if self.private_key is None else {KEY_VARIABLE: self.private_key},
+                add_previous_output_in_env=False,
+                opts=pulumi.ResourceOptions(parent=parent, depends_on=list(after)),
+            ),
+            parent,
+        )
+
+    def at_removal(
+        self, name: str, *words: str, parent: pulumi.Resource, after: Sequence[pulumi.Resource]
+    ) -> local.Command:
+        """A module of this repository run when the resource is deleted, and nothing before: ``python -m WORDS``.
+
+        What depends on it goes before, what it depends on stays until it is done. It gets no private key.
+        """
+        return dependable(
+            local.Command(
+                name,
+                delete=argv(PYTHON, "-m", *words),
+                add_previous_output_in_env=False,
+                opts=pulumi.ResourceOptions(parent=parent, depends_on=list(after)),
+            ),
+            parent,
+        )

@@ -1,0 +1,127 @@
+"""Step 3 of the how-to: the volume mounted on every minion, and the label that says so on its node."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import pulumi
+from pulumi_command import local, remote
+from pulumi_kubernetes.core.v1 import NodePatch
+from pulumi_kubernetes.meta.v1 import ObjectMetaPatchArgs
+
+from components import labels
+from components.failures import dependable
+from components.farm import Farm
+from components.remote_script import RemoteScript
+from settings import Gluster, Minion
+
+#: A minion that the inventory calls down keeps the mount it has: nothing is asked of it until it is up again.
+IGNORED_WHILE_DOWN = ["connection", "create", "update", "delete", "stdin"]
+SCRIPT = RemoteScript(name="gluster_mount")
+
+
+@dataclass(frozen=True, kw_only=True)
+class MountedVolume:
+    """A volume that is mounted at ``path`` on every one of the farm's minions.
+
+    ``volume`` is the Gluster volume's name; ``placement`` is the node selector of the labels that the mounts proved;
+    ``after`` are the resources that prove it: what uses the mount depends on them.
+    """
+
+    farm: Farm
+    path: str
+    volume: str
+    placement: Mapping[str, str]
+    after: tuple[pulumi.Resource, ...]
+
+
+class GlusterMount(pulumi.ComponentResource):
+    """Mounts the volume on each minion with one remote command, then labels the minion's node.
+
+    Between the two stands what a removal needs, which goes the other way: label off, then the farm's pods on that node
+    deleted and gone, then the volume unmounted. Children are named after the minion, never its place in the inventory:
+    removing one touches no other.
+    """
+
+    mounted: MountedVolume
+
+    def __init__(self, name: str, *, farm: Farm, volume: Gluster, opts: pulumi.ResourceOptions | None = None) -> None:
+        super().__init__("glusterfarm:index:GlusterMount", name, None, opts)
+        self.mounted = MountedVolume(
+            farm=farm,
+            path=volume.mount_path,
+            volume=volume.volume,
+            placement=labels.placement(farm.stack),
+            after=tuple(self._labelled_mount(name, farm, volume, minion) for minion in farm.minions),
+        )
+        self.register_outputs({"path": volume.mount_path})
+
+    def _labelled_mount(self, name: str, farm: Farm, volume: Gluster, minion: Minion) -> NodePatch:
+        mount = self._mount(name, farm, volume, minion)
+        return self._label(name, farm, minion, self._drain(name, farm, minion, mount))
+
+    def _mount(self, name: str, farm: Farm, volume: Gluster, minion: Minion) -> remote.Command:
+        sudo = minion.user != "root"
+        primary, backups = volfile_servers(volume.servers, minion)
+        # Resident: the minion keeps the script, whose `heal` a timer there runs.
+        mount = SCRIPT.resident(
+            "mount",
+            farm.owner(minion),
+            primary,
+            ":".join(backups),
+            volume.volume,
+            volume.mount_path,
+            ",".join(volume.options),
+            minion.name,
+            minion.generation,
+            sudo=sudo,
+        )
+        unmount = SCRIPT.over_stdin(
+            "unmount", farm.owner(minion), volume.volume, volume.mount_path, minion.name, sudo=sudo
+        )
+        command = remote.Command(
+            f"{name}-{minion.name}",
+            connection=farm.connection(minion),
+            create=mount,
+            update=mount,
+            delete=unmount,
+            stdin=SCRIPT.text,
+            add_previous_output_in_env=False,
+            opts=pulumi.ResourceOptions(
+                parent=self, ignore_changes=IGNORED_WHILE_DOWN if minion.state == "down" else []
+            ),
+        )
+        return dependable(command, self)
+
+    def _drain(self, name: str, farm: Farm, minion: Minion, mount: remote.Command) -> local.Command:
+        selector = ",".join(f"{key}={value}" for key, value in labels.pods_selector(farm.stack).items())
+        return farm.at_removal(
+            f"{name}-{minion.name}-drain",
+            *("drain", *farm.cluster_words(), "--node", minion.node, "--selector", selector),
+            parent=self,
+            after=[mount],
+        )
+
+    def _label(self, name: str, farm: Farm, minion: Minion, drain: local.Command) -> NodePatch:
+        label = NodePatch(
+            f"{name}-{minion.name}",
+            metadata=ObjectMetaPatchArgs(
+                name=minion.node,
+                labels=dict(labels.placement(farm.stack)),
+                annotations={f"{labels.GENERATION_ANNOTATION}.{farm.stack}": minion.generation},
+            ),
+            opts=pulumi.ResourceOptions(parent=self, provider=farm.cluster, depends_on=[drain]),
+        )
+        return dependable(label, self)
+
+
+def volfile_servers(servers: Sequence[str], minion: Minion) -> tuple[str, tuple[str, ...]]:
+    """The server that ``minion`` asks first for the volume's description, and the others as its backups.
+
+    The first rotates over the minions so that no server takes every mount; it depends on the minion's name alone, so
+    that adding or reordering minions never remounts another.
+    """
+    first = int.from_bytes(hashlib.sha256(minion.name.encode()).digest()[:8], "big") % len(servers)
+    return servers[first], (*servers[first + 1 :], *servers[:first])

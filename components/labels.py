@@ -1,0 +1,33 @@
+"""The labels and annotations of the farm, each written once.
+
+A selector is made here and nowhere else, so a Service cannot select anything but the pods that its controller makes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+PREFIX = "glusterfarm"
+
+#: On every pod template: a change of volume or mount path is a change of the template, so pods are rolled for it.
+VOLUME_ANNOTATION = f"{PREFIX}/volume"
+#: On a node, beside the mount's label: whoever recreates a machine changes its generation in the inventory.
+GENERATION_ANNOTATION = f"{PREFIX}/generation"
+#: In a controller's selector only: tells the pods of one template from those of the next while both run.
+TEMPLATE_LABEL = f"{PREFIX}/template"
+
+
+def mounted_label(stack: str) -> str:
+    """Key of the label that says "this stack has mounted its volume on this node" (only Pulumi writes it)."""
+    return f"{PREFIX}/mounted.{stack}"
+
+
+def placement(stack: str) -> Mapping[str, str]:
+    """The node selector of the nodes on which the stack's mount was proved: ``{label: value}``."""
+    return MappingProxyType({mounted_label(stack): "true"})
+
+
+def pods_selector(stack: str) -> Mapping[str, str]:
+    """What every pod of the stack's farm carries, whatever its template: the Service's selector."""
+    return MappingProxyType({"app.kubernetes.io/name": PREFIX, "app.kubernetes.io/instance": stack})

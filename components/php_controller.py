@@ -1,0 +1,128 @@
+"""Step 5 of the how-to: a ReplicationController of PHP pods that serve the site from whichever minion they land on."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import pulumi
+from pulumi_kubernetes.core.v1 import ConfigMap, Namespace, ReplicationController, ReplicationControllerSpecArgs
+from pulumi_kubernetes.meta.v1 import ObjectMetaArgs
+
+from components import labels, php_pod
+from components.content_sync import PublishedContent
+from components.failures import dependable
+from settings import Php
+
+#: How long a controller may take to have all its pods available before `up` fails.
+AVAILABLE_TIMEOUT = "5m"
+#: How long the gate waits until every new pod serves the live release.
+GATE_SECONDS = 15
+
+
+@dataclass(frozen=True, kw_only=True)
+class ServingPods:
+    """Pods that were each seen to serve the live release.
+
+    ``selector`` is what all of them carry, whatever their template; ``controller`` is the name of the controller that
+    keeps ``replicas`` of them; ``probe_path`` is what a visitor would ask for.
+    """
+
+    content: PublishedContent
+    selector: Mapping[str, str]
+    port: int
+    probe_path: str
+    replicas: int
+    controller: pulumi.Output[str]
+    after: tuple[pulumi.Resource, ...]
+
+
+class PhpController(pulumi.ComponentResource):
+    """The farm's namespace, the PHP ini, the controller, and the gate that asks every new pod for the live release."""
+
+    serving: ServingPods
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        content: PublishedContent,
+        php: Php,
+        opts: pulumi.ResourceOptions | None = None,
+    ) -> None:
+        super().__init__("glusterfarm:index:PhpController", name, None, opts)
+        farm = content.mounted.farm
+        namespace = dependable(self._namespace(name, farm.namespace, farm.cluster), self)
+        ini = ConfigMap(
+            f"{name}-ini",
+            metadata=ObjectMetaArgs(name=php_pod.ini_name(name), namespace=farm.namespace),
+            data={"glusterfarm.ini": php_pod.INI},
+            opts=pulumi.ResourceOptions(parent=self, provider=farm.cluster, depends_on=[namespace]),
+        )
+        controller = dependable(self._controller(name, content, php, dependable(ini, self)), self)
+        gate = farm.deployer_command(
+            f"{name}-gate",
+            *("checks", "gate", *farm.minion_words(), *farm.cluster_words()),
+            *("--controller", controller.metadata["name"], "--pods", str(php.replicas)),
+            *("--port", str(php_pod.PORT), "--release", content.release, "--timeout", str(GATE_SECONDS)),
+            parent=self,
+            after=(*content.after, controller),
+        )
+        self.serving = ServingPods(
+            content=content,
+            selector=labels.pods_selector(farm.stack),
+            port=php_pod.PORT,
+            probe_path=php.probe_path,
+            replicas=php.replicas,
+            controller=controller.metadata["name"],
+            after=(controller, gate),
+        )
+        self.register_outputs({"replicas": php.replicas})
+
+    def _namespace(self, name: str, namespace: str, cluster: pulumi.ProviderResource) -> Namespace:
+        return Namespace(
+            f"{name}-namespace",
+            metadata=ObjectMetaArgs(
+                name=namespace,
+                # hostPath, which is how pods reach the mount, is refused by the baseline and restricted profiles.
+                labels={
+                    "pod-security.kubernetes.io/enforce": "privileged",
+                    "pod-security.kubernetes.io/warn": "restricted",
+                    "pod-security.kubernetes.io/audit": "restricted",
+                },
+            ),
+            opts=pulumi.ResourceOptions(parent=self, provider=cluster),
+        )
+
+    def _controller(self, name: str, content: PublishedContent, php: Php, ini: ConfigMap) -> ReplicationController:
+        farm = content.mounted.farm
+        template = php_pod.template(name, content, php)
+        return ReplicationController(
+            # No metadata.name: the provider names each one anew, so the next runs beside the last while it is replaced.
+            name,
+            metadata=ObjectMetaArgs(
+                namespace=farm.namespace,
+                labels=dict(labels.pods_selector(farm.stack)),
+                annotations={"pulumi.com/waitFor": _available(php.replicas)},
+            ),
+            spec=ReplicationControllerSpecArgs(
+                replicas=php.replicas,
+                selector=template["metadata"]["labels"],
+                template=template,
+            ),
+            opts=pulumi.ResourceOptions(
+                parent=self,
+                provider=farm.cluster,
+                # A controller does not replace its pods when its template changes: a new controller does.
+                replace_on_changes=["spec.template", "spec.selector"],
+                depends_on=[*content.after, ini],
+                custom_timeouts=pulumi.CustomTimeouts(create=AVAILABLE_TIMEOUT, update=AVAILABLE_TIMEOUT),
+            ),
+        )
+
+
+def _available(replicas: int) -> str:
+    """What to wait for: none available is never reported as 0, so for none it is the count of pods that is awaited."""
+    if replicas == 0:
+        return "jsonpath={.status.replicas}=0"
+    return f"jsonpath={{.status.availableReplicas}}={replicas}"

@@ -1,0 +1,104 @@
+"""The pod that serves the site: plain data, so that a preview knows every field of it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from components import labels
+from components.content_sync import PublishedContent
+from settings import Php
+
+PORT = 80
+SITE_MOUNT = "/var/www"  # a stock image's document root, /var/www/html, is then the link to the live slot
+INI_MOUNT = "/etc/glusterfarm/php"
+POD_MOUNT = "/etc/glusterfarm/pod"  # the reserved file `glusterfarm-pod` of every slot links to `name` in here
+RELEASE_PATH = "/glusterfarm-release"
+#: Seconds a terminating pod goes on serving, so that every proxy forgets it before it stops.
+DRAIN_SECONDS = 5
+GRACE_SECONDS = 30
+
+#: A docroot behind a link is cached by PHP for up to realpath_cache_ttl, a script for revalidate_freq: these two bound
+#: how long old code is served after a flip (measured: the last old answer came after 2.6 s).
+INI = """\
+; written by Glusterfarm: bounds how long PHP serves the release before the live one
+realpath_cache_ttl = 2
+realpath_cache_size = 4096K
+opcache.validate_timestamps = 1
+opcache.revalidate_freq = 2
+opcache.max_accelerated_files = 20000
+"""
+
+
+def ini_name(name: str) -> str:
+    """The ini's ConfigMap, named after what it holds: another ini is another template, and so rolls the pods."""
+    return f"{name}-ini-{_digest(INI)}"
+
+
+def template(name: str, content: PublishedContent, php: Php) -> Any:
+    """The pod template (a PodTemplateSpec) for ``php`` serving ``content``, with its own selector labels."""
+    mounted = content.mounted
+    pods = labels.pods_selector(mounted.farm.stack)
+    annotations = {labels.VOLUME_ANNOTATION: f"{mounted.volume}:{mounted.path}"}
+    spec = {
+        "nodeSelector": dict(mounted.placement),
+        "automountServiceAccountToken": False,
+        "enableServiceLinks": False,
+        "terminationGracePeriodSeconds": GRACE_SECONDS,
+        "topologySpreadConstraints": [
+            {
+                "maxSkew": 1,
+                "topologyKey": "kubernetes.io/hostname",
+                "whenUnsatisfiable": "ScheduleAnyway",
+                "labelSelector": {"matchLabels": dict(pods)},
+            }
+        ],
+        "containers": [_container(php)],
+        "volumes": [
+            # type Directory: a minion that lost its mount has no such directory, so no pod starts on an empty one.
+            {"name": "site", "hostPath": {"path": content.site_path, "type": "Directory"}},
+            {"name": "ini", "configMap": {"name": ini_name(name)}},
+            {
+                "name": "pod",
+                "downwardAPI": {"items": [{"path": "name", "fieldRef": {"fieldPath": "metadata.name"}}]},
+            },
+        ],
+    }
+    digest = _digest(json.dumps([annotations, spec], sort_keys=True))
+    return {
+        "metadata": {"labels": {**pods, labels.TEMPLATE_LABEL: digest}, "annotations": annotations},
+        "spec": spec,
+    }
+
+
+def _container(php: Php) -> Mapping[str, Any]:
+    # The leading colon adds our directory to the image's own; the site's environment cannot set it (settings refuse).
+    environment = {**php.env, "PHP_INI_SCAN_DIR": f":{INI_MOUNT}"}
+    return {
+        "name": "php",
+        "image": php.image,
+        # Doubled: Kubernetes replaces $(NAME) in a value, and the site's own must arrive as it was written.
+        "env": [{"name": key, "value": environment[key].replace("$", "$$")} for key in sorted(environment)],
+        "ports": [{"name": "http", "containerPort": PORT}],
+        "volumeMounts": [
+            {"name": "site", "mountPath": SITE_MOUNT, "readOnly": True},
+            {"name": "ini", "mountPath": INI_MOUNT, "readOnly": True},
+            {"name": "pod", "mountPath": POD_MOUNT, "readOnly": True},
+        ],
+        "resources": {"requests": {"cpu": "50m", "memory": "64Mi"}},
+        # Liveness never touches the volume: a volume that is away leaves its pods running, only unready.
+        "livenessProbe": {"tcpSocket": {"port": PORT}, "periodSeconds": 10, "failureThreshold": 3},
+        "readinessProbe": {
+            "httpGet": {"path": RELEASE_PATH, "port": PORT},
+            "periodSeconds": 2,
+            "timeoutSeconds": 2,
+            "failureThreshold": 2,
+        },
+        "lifecycle": {"preStop": {"sleep": {"seconds": DRAIN_SECONDS}}},
+    }
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:10]

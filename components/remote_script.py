@@ -1,0 +1,81 @@
+"""A shell script of ours and its arguments, as the command line that runs it on a minion.
+
+The only place in the program that quotes. Everything a user configures travels as one argument, so nothing
+of it is ever shell text.
+"""
+
+from __future__ import annotations
+
+import re
+import shlex
+from dataclasses import dataclass
+from pathlib import Path
+
+_SCRIPTS = Path(__file__).with_name("scripts")
+_READ_WHOLE = 'GLUSTERFARM_SCRIPT=$(cat) && eval "$GLUSTERFARM_SCRIPT"'
+_NAME = re.compile(r"[a-z][a-z0-9_]*")
+
+
+def argv(*words: str) -> str:
+    """Give the command line in which a POSIX shell finds exactly these words.
+
+    Raises ValueError for a word with a NUL byte, which no command line can carry, and for no words at all.
+    """
+    if not words:
+        raise ValueError("a command line needs at least one word")
+    for position, word in enumerate(words):
+        if "\0" in word:
+            raise ValueError(f"word {position} of a command line holds a NUL byte: {word!r}")
+    return shlex.join(words)
+
+
+@dataclass(frozen=True, kw_only=True)
+class RemoteScript:
+    """One of the programs in components/scripts/, by its name without `.sh`."""
+
+    name: str
+
+    def __post_init__(self) -> None:
+        """Refuse a name that is no script of ours, at the line that wrote it."""
+        if not _NAME.fullmatch(self.name):
+            raise ValueError(f"script name {self.name!r} must match {_NAME.pattern}")
+        if not self._path.is_file():
+            known = ", ".join(sorted(path.stem for path in _SCRIPTS.glob("*.sh")))
+            raise ValueError(f"there is no script {self.name!r} in components/scripts/, only: {known}")
+
+    @property
+    def _path(self) -> Path:
+        return _SCRIPTS / f"{self.name}.sh"
+
+    @property
+    def text(self) -> str:
+        """The program as it travels: the file without its comments.
+
+        The state holds it twice a minion, and so a better comment is no change of every mount. In these scripts a
+        line that begins with # is a comment and nothing else; what the tests run is this.
+        """
+        first, *lines = self._path.read_text(encoding="utf-8").splitlines(keepends=True)
+        return first + "".join(line for line in lines if not line.lstrip().startswith("#"))
+
+    def over_stdin(self, verb: str, *args: str, sudo: bool) -> str:
+        """Give the command line for a script that is fed to the command's stdin.
+
+        One stdin serves create, update and delete, so the text is in the state once per copy, not per verb.
+        """
+        return argv(*_root(sudo), "sh", "-s", "--", verb, *args)
+
+    def resident(self, verb: str, *args: str, sudo: bool) -> str:
+        """Like `over_stdin`, for a script that may leave itself on the minion: it finds its text in a variable.
+
+        It is read whole before any of it runs.
+        """
+        return argv(*_root(sudo), "sh", "-c", _READ_WHOLE, self.name, verb, *args)
+
+    def inline(self, verb: str, *args: str, sudo: bool) -> str:
+        """Give the command line that carries the script itself: stdin is free for data."""
+        return argv(*_root(sudo), "sh", "-c", self.text, self.name, verb, *args)
+
+
+def _root(sudo: bool) -> tuple[str, ...]:
+    # -n: without the right to run sudo this must fail, never wait for a password nobody can type.
+    return ("sudo", "-n") if sudo else ()

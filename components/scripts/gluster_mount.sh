@@ -1,0 +1,773 @@
+#!/bin/sh
+# shellcheck disable=SC2016 # what is in single quotes is for the sh that `bounded` starts
+# Mounts a GlusterFS volume on this minion for good, takes it away again, tells how it is. Runs as root.
+#
+#   mount   OWNER PRIMARY BACKUPS VOLUME MOUNTPATH OPTIONS MINION GENERATION
+#   unmount OWNER VOLUME MOUNTPATH MINION
+#   status  VOLUME MOUNTPATH MINION         changes nothing
+#   heal    VOLUME MOUNTPATH MINION         mounts anew what is dead or gone; run by a timer that mount sets up
+#   watch   VOLUME MOUNTPATH MINION         waits for the next heal, less long when the client ends
+#
+# OWNER is "stack/minion": a mount stays until its last owner unmounts it. BACKUPS is colon-joined, OPTIONS comma-joined;
+# either may be empty. GENERATION is not looked at: it only makes the command line of a recreated machine another one.
+#
+# Success: exit 0 and one line of JSON. Failure: exit 1 and "glusterfarm: MINION: what is wrong: what to do" on stderr,
+# then what the package manager or the Gluster client said last.
+#
+# What may touch a dead mount runs through `bounded`: such a process cannot be interrupted, so neither a pipe nor a
+# command substitution may wait for it. Nothing tests, lists or enters the mount path while something is mounted there.
+
+set -u
+export LC_ALL=C PATH="$PATH:/usr/sbin:/sbin"
+umask 022
+
+PROBE_SECONDS=10 # for one answer of the volume
+MOUNT_SECONDS=30 # for the mount itself, at boot too
+HEAL_SECONDS=5   # between two runs of heal, while the client lives
+
+WRITTEN='# Written by glusterfarm; owners and settings are in /etc/glusterfarm/mounts.'
+SCRIPT=${GLUSTERFARM_SCRIPT-} # its own text, when whoever started it gave it that: then mount sets up heal
+MINION='?' OUT=/dev/null PROBE_NOTE=/dev/null SERVERS='' UNIT='' # until the arguments say more
+ANSWER='' GUARD=none ENDED='' EVIDENCE='' HEALING=false CHANGING=false
+
+# --- telling ---------------------------------------------------------------------------------------------------------
+
+fail() { # WHAT REMEDY
+    # Once: what goes wrong while cleaning up is not what went wrong.
+    [ "$CHANGING" = false ] || { CHANGING=false && evidence && clean_up; }
+    printf 'glusterfarm: %s: %s: %s\n' "$MINION" "$1" "$2" >&2
+    [ -z "$EVIDENCE" ] || printf '%s\n' "$EVIDENCE" >&2
+    exit 1
+}
+
+# What this run's programs said of it, cut: a line of 64 KiB may hang the one who reads it.
+evidence() {
+    EVIDENCE=$({
+        tail -n 20 "$OUT"
+        [ -z "$UNIT" ] || timeout 10 journalctl -q -o cat -n 5 --since "@$BEGUN" -u "$UNIT"
+        tail -c "+$((LOGGED + 1))" "$LOG" | grep -v '\] [ID] \[' | tail -n 15
+    } 2>/dev/null | cut -c 1-400)
+}
+
+has() { command -v "$1" >/dev/null; }
+
+printable() { printf '%s' "$1" | tr -c '[:print:]' '?'; }
+
+# The inside of a JSON string.
+json() {
+    printf '%s' "$1" | awk '
+        BEGIN { for (i = 1; i < 32; i++) as[sprintf("%c", i)] = sprintf("\\u%04x", i); as["\""] = "\\\""; as["\\"] = "\\\\" }
+        NR > 1 { printf "\\n" }
+        { for (i = 1; i <= length($0); i++) { c = substr($0, i, 1); printf "%s", (c in as) ? as[c] : c } }'
+}
+
+json_owners() { owners | while read -r owner; do printf '%s"%s"' "${comma-}" "$(json "$owner")" && comma=,; done; }
+
+# --- arguments -------------------------------------------------------------------------------------------------------
+
+# mount.glusterfs splits its arguments at blanks and expands them, and a unit file has a syntax of its own: what is not
+# plain is refused, never quoted.
+plain() { # WHAT ALLOWED VALUE
+    case $3 in
+        '' | -* | *[!A-Za-z0-9$2]*)
+            fail "$1 '$(printable "$3")' cannot be used" "write it with letters, digits and $2 only, not starting with -" ;;
+    esac
+}
+
+use_mount() { # VOLUME MOUNTPATH MINION
+    plain 'the minion name' '._-' "$3" && MINION=$3
+    plain 'the volume' '._-' "$1" && VOLUME=$1
+    plain 'the mount path' '._/@%+=:-' "$2" && MOUNT=$2
+    case $MOUNT/ in
+        // | [!/]* | *//* | */./* | */../*)
+            fail "the mount path '$MOUNT' cannot be used" 'give an absolute path, not /, without //, . and ..' ;;
+    esac
+    [ "$(id -u)" = 0 ] || fail 'not running as root' 'connect as root, or as a user who may run sudo without a password'
+    for tool in awk sed grep find flock timeout unshare; do
+        has "$tool" || fail "there is no $tool" "install it (Debian: coreutils, util-linux, findutils, grep, sed, mawk)"
+    done
+    KEY=$(encode "${MOUNT#/}")
+    STATE=/etc/glusterfarm/mounts/$KEY
+    NOTES=/run/glusterfarm/mounts/$KEY
+    ROTATE=/etc/logrotate.d/glusterfarm-$KEY
+    # Not in /var/log/glusterfs itself: there the distribution rotates *.log, and logrotate skips a file named twice.
+    LOG=/var/log/glusterfs/glusterfarm/$KEY.log
+    [ ! -d /run/systemd/system ] || UNIT=$(systemd-escape --path --suffix=mount -- "$MOUNT") ||
+        fail "systemd-escape gives no unit name for $MOUNT" 'choose another mount path'
+    UNITS=/etc/systemd/system UNIT_FILE=/etc/systemd/system/$UNIT HEALER=glusterfarm-heal-${UNIT%.mount}
+}
+
+use_owner() {
+    plain 'the owner' '._/@-' "$1"
+    OWNER=$1 OWNER_FILE=$STATE/owners/$(encode "$1")
+}
+
+use_source() { # PRIMARY BACKUPS OPTIONS
+    plain 'the volfile server' '._-' "$1"
+    [ -z "$2" ] || plain 'the backup volfile servers' '._:-' "$2"
+    [ -z "$3" ] || plain 'the mount options' '._,=:/*+@%-' "$3"
+    WHAT=$1:/$VOLUME SERVERS=$1${2:+:$2} WANTED="$VOLUME $3"
+    # Ours last: of an option given twice the last counts.
+    MOUNT_OPTIONS=${3:+$3,}_netdev,log-file=$LOG${2:+,backup-volfile-servers=$2}
+}
+
+# A path as one file name, reversibly: / is -, - is _-, _ is __.
+encode() { printf '%s' "$1" | sed 's/_/__/g; s/-/_-/g; s:/:-:g'; }
+
+# --- looking, without ever waiting for the volume --------------------------------------------------------------------
+
+# Runs a command for at most SECONDS, its output in OUT. KILL, because nothing less ends a process that waits for a dead
+# mount; timeout then kills itself as well, so that nobody waits for a death that may not come. fd 9 is the lock.
+bounded() { # SECONDS COMMAND...
+    { timeout -s KILL "$@" >"$OUT" 2>&1 9>&-; } 2>/dev/null
+}
+
+# One run at a time per mount path: another stack's, or heal's.
+lock() { # SECONDS to wait
+    { mkdir -p /run/glusterfarm/locks "$NOTES" && exec 9>"/run/glusterfarm/locks/$KEY"; } ||
+        fail 'cannot write to /run/glusterfarm' 'see what is wrong with /run'
+    flock -w "$1" 9 || { [ "$1" = 0 ] && exit 0; } ||
+        fail "another run is at work on $MOUNT and did not end within $1 s" "find it with: fuser -v /run/glusterfarm/locks/$KEY"
+    PROBE_NOTE=$NOTES/probe
+    OUT=$(mktemp) || fail 'cannot make a temporary file' 'see what is wrong with /tmp'
+    trap 'rm -f "$OUT"' EXIT
+}
+
+# What is mounted at MOUNT, the topmost: DEVICE ROOT FLAGS FSTYPE SOURCE; 1 when nothing is. mountinfo writes blanks in
+# octal; a plain path has none, so it compares as it stands.
+find_mount() {
+    DEVICE='' ROOT='' FLAGS='' FSTYPE='' SOURCE=''
+    line=$(awk -v path="$MOUNT" '$5 == path { last = $0 } END { print last }' /proc/self/mountinfo)
+    [ -n "$line" ] || return 1
+    read -r _ _ DEVICE ROOT _ FLAGS _ <<-END
+		$line
+	END
+    line=${line#* - }
+    FSTYPE=${line%% *} line=${line#* }
+    SOURCE=$(unescape "${line%% *}") FLAGS=$FLAGS,${line#* }
+}
+
+# \040 is a blank. printf wants it as \0040.
+unescape() { printf '%b' "$(printf '%s' "$1" | sed 's/\\\([0-7][0-7][0-7]\)/\\0\1/g')"; }
+
+# Is what find_mount found a whole Gluster volume (no bind of a directory in one), this one, from one of these servers?
+is_volume() { # VOLUME [SERVERS, colon-joined; any without]
+    [ "$FSTYPE" = fuse.glusterfs ] && [ "$ROOT" = / ] || return 1
+    case ${SOURCE##*:} in "$1" | "/$1") ;; *) return 1 ;; esac
+    server=${SOURCE%:*}
+    [ -z "${2-}" ] || case :$2: in *:"${server%%,*}":*) ;; *) return 1 ;; esac
+}
+
+# ANSWER: ok, error (refused at once) or stalled. statfs first: nothing caches it, so a dead client shows at once. A probe
+# that still waits is an answer too: a mount that hangs holds one such process, not one a run.
+probe() {
+    ANSWER=stalled
+    { read -r asking <"$NOTES/probe" && read -r name <"/proc/$asking/comm" && [ "$name" = stat ]; } 2>/dev/null &&
+        [ -n "$(begun "$asking")" ] && return
+    ask stat -f && ask stat
+    case $? in 0) ANSWER=ok ;; 124 | 137) ;; *) ANSWER=error ;; esac
+}
+
+ask() { bounded "$PROBE_SECONDS" sh -c 'echo "$$" >"$1" && shift && exec "$@"' sh "$PROBE_NOTE" "$@" -- "$MOUNT"; }
+
+# The pid of the process that serves what is mounted, or nothing; after `probe`. Of all clients with this path (pods may
+# still hold older ones) it is the youngest, except that a dead mount's is none: hence the note of who it was.
+client() {
+    if [ "$ANSWER" != ok ] && { read -r device pid begun <"$NOTES/client"; } 2>/dev/null && [ "$device" = "$DEVICE" ]; then
+        [ "$(begun "$pid")" != "$begun" ] || printf '%s' "$pid"
+        return
+    fi
+    for process in /proc/[0-9]*; do
+        { read -r name <"$process/comm"; } 2>/dev/null || continue
+        case $name in glusterfs*) ;; *) continue ;; esac
+        [ "$(tr '\0' '\n' <"$process/cmdline" | tail -n 1)" != "$MOUNT" ] ||
+            printf '%s %s\n' "$(begun "${process#/proc/}")" "${process#/proc/}"
+    done 2>/dev/null | sort -n | tail -n 1 | cut -d ' ' -f 2
+}
+
+# When a process was started, which with its pid names it for good; nothing for one that has ended.
+begun() { sed 's/.*) //; /^Z/d' "/proc/$1/stat" 2>/dev/null | cut -d ' ' -f 20; }
+
+# Each owner's file holds "OWNER VOLUME".
+owners() { cat "$STATE"/owners/* 2>/dev/null | cut -d ' ' -f 1 | sort; }
+
+# Runs COMMAND with the bare directory under the mount as $1: seen from a mount namespace in which nothing covers it.
+# -n: /run/mount/utab is not of that namespace.
+on_bare() { # COMMAND [ARG, its $3]
+    bounded 10 unshare --mount --propagation private sh -c '
+        while umount -n -c -l -- "$1"; do :; done 2>/dev/null
+        awk -v path="$1" "\$5 == path { exit 1 }" /proc/self/mountinfo || exit 9
+        eval "$2"' sh "$MOUNT" "$@"
+}
+
+# GUARD: what keeps files out of the bare directory: immutable, mode (which does not hold root off), none.
+find_guard() {
+    on_bare 'lsattr -d -- "$1" | grep -q "^[^ ]*i" && exit 3; [ "$(stat -c %a -- "$1")" = 0 ] && exit 4; exit 5'
+    case $? in 3) GUARD=immutable ;; 4) GUARD=mode ;; *) GUARD=none ;; esac
+}
+
+# --- mount -----------------------------------------------------------------------------------------------------------
+
+do_mount() {
+    [ -e "$OWNER_FILE" ] && NEW=false || NEW=true
+    note_dead
+    SETTLED=$(cat "$STATE/settled" 2>/dev/null)
+    BEGUN=$(date +%s) LOGGED=$({ wc -c <"$LOG"; } 2>/dev/null || echo 0)
+    ACTION=mounted
+    if find_mount; then judge_mount; else refuse_bad_place; fi
+    refuse_quarrel
+    check_selinux
+    install_client
+    case $ACTION in unchanged | adopted) ;; *) ask_first_who_answers ;; esac
+    CHANGING=true
+    case $ACTION in
+        remounted) take_away ;;
+        revived) add_dead "$DEVICE" && detach ;;
+    esac
+    make_mountpoint
+    persist
+    case $ACTION in
+        unchanged) ;;
+        adopted) verify ;;
+        *) start && verify ;;
+    esac
+    CHANGING=false
+    look_after
+    printf '{"minion":"%s","action":"%s","path":"%s","source":"%s","client":%s,"version":"%s","installed":%s,"guard":"%s","kept":"%s","healing":%s,"ended":[%s]}\n' \
+        "$MINION" "$ACTION" "$(json "$MOUNT")" "$(json "$SOURCE")" "${pid:-null}" \
+        "$(json "$(glusterfs --version 2>/dev/null | awk 'NR == 1 { print $2 }')")" "${INSTALLED-false}" "$GUARD" "$KEPT" \
+        "$HEALING" "$ENDED"
+}
+
+# What every run does that has seen the mount well: notes who serves it, protects that one from the OOM killer as the
+# kubelet protects itself (the unit says the same; this reaches an adopted one), and ends who holds a dead mount.
+look_after() {
+    pid=$(client)
+    if [ -n "$pid" ]; then
+        printf '%s %s %s\n' "$DEVICE" "$pid" "$(begun "$pid")" >"$NOTES/client"
+        { echo -999 >"/proc/$pid/oom_score_adj"; } 2>/dev/null
+    fi
+    end_holders
+}
+
+# Something is mounted: what is to be done about it?
+judge_mount() {
+    if ! is_volume "$VOLUME" "$SERVERS"; then
+        # One of ours all the same, when it is what we settled on before.
+        { [ -n "$SETTLED" ] && is_volume "${SETTLED%% *}"; } ||
+            fail "$MOUNT carries a foreign mount ($(printable "$SOURCE"), $FSTYPE)" 'unmount that, or choose another mount path'
+        ACTION=remounted
+        return
+    fi
+    probe
+    if [ "$ANSWER" != ok ]; then
+        pid=$(client)
+        # Its client lives: it is the volume that is away. Another mount would be no better off, and pods hold this one.
+        [ -z "$pid" ] || fail "the volume behind $MOUNT does not answer ($ANSWER), though its client (pid $pid) lives" \
+            "see to the Gluster servers ($SERVERS) and bricks, then run this again"
+        ACTION=revived
+    elif [ -z "$SETTLED" ]; then
+        ACTION=adopted
+    elif [ "$SETTLED" = "$WANTED" ]; then
+        ACTION=unchanged
+    else
+        ACTION=remounted # FUSE takes no -o remount
+    fi
+}
+
+refuse_bad_place() {
+    place=$MOUNT
+    while [ -n "$place" ]; do
+        [ ! -L "$place" ] || fail "$place is a symbolic link" "give the path it leads to ($(printable "$(readlink -f -- "$MOUNT")"))"
+        place=${place%/*}
+    done
+    [ -d "$MOUNT" ] || [ ! -e "$MOUNT" ] || fail "$MOUNT is not a directory" 'move it away, or choose another mount path'
+    [ -z "$(ls -A -- "$MOUNT" 2>/dev/null)" ] ||
+        fail "nothing is mounted on $MOUNT, but there are files in it" 'move them away: a mount would hide them'
+}
+
+# What another stack relies on is not changed under it. Our own stack's owners are us: a renamed minion has two.
+refuse_quarrel() {
+    others=$(owners | grep -v -F -- "${OWNER%/*}/" | tr '\n' ' ')
+    [ -z "$others" ] || [ "$SETTLED" = "$WANTED" ] ||
+        fail "$MOUNT also belongs to ${others% }, with volume and options '$SETTLED' where '$WANTED' is wanted" \
+            'give both the same, or choose another mount path'
+}
+
+check_selinux() {
+    [ "$(getenforce 2>/dev/null)" = Enforcing ] || return 0
+    case $(getsebool virt_sandbox_use_fusefs 2>/dev/null) in
+        *off) fail 'SELinux keeps containers from reading a FUSE mount' 'run: setsebool -P virt_sandbox_use_fusefs on' ;;
+    esac
+}
+
+install_client() {
+    ! has mount.glusterfs || return 0
+    INSTALLED=true
+    if has apt-get; then
+        # Without needrestart, which would restart the kubelet as well.
+        export DEBIAN_FRONTEND=noninteractive NEEDRESTART_SUSPEND=1
+        set -- apt-get -y -o DPkg::Lock::Timeout=120 -o Acquire::Retries=1 -o Acquire::http::Timeout=20 -o Acquire::https::Timeout=20
+        install_with "$@" install --no-install-recommends glusterfs-client ||
+            { install_with "$@" update && install_with "$@" install --no-install-recommends glusterfs-client; }
+    elif has dnf; then
+        install_with dnf install -y glusterfs-fuse || install_with dnf install -y --refresh glusterfs-fuse
+    elif has yum; then
+        install_with yum install -y glusterfs-fuse || { install_with yum makecache && install_with yum install -y glusterfs-fuse; }
+    elif has zypper; then
+        # Gluster's own packages have a glusterfs-fuse, openSUSE's have all in one.
+        export ZYPP_LOCK_TIMEOUT=120
+        install_with zypper --non-interactive install --no-recommends glusterfs-fuse ||
+            install_with zypper --non-interactive install --no-recommends glusterfs
+    else
+        fail 'there is no Gluster client, and none of apt-get, dnf, yum and zypper to install it' 'install mount.glusterfs by hand'
+    fi
+    has mount.glusterfs || {
+        evidence
+        fail 'the Gluster client cannot be installed' 'see the output below; without a way to a package mirror, install it by hand'
+    }
+}
+
+# A package database that another run holds is waited for, two minutes.
+install_with() { # COMMAND...
+    deadline=$(($(date +%s) + 120))
+    until timeout -k 10 600 "$@" >"$OUT" 2>&1 9>&-; do
+        grep -q -i -E 'could not get lock|unable to (lock|acquire)|is locked' "$OUT" && [ "$(date +%s)" -lt "$deadline" ] || return 1
+        sleep 5
+    done
+}
+
+make_mountpoint() {
+    mkdir -p "$STATE/owners" || fail "cannot write to $STATE" 'see what is wrong with /etc'
+    if ! find_mount && [ ! -d "$MOUNT" ]; then
+        mkdir -p -- "$MOUNT" || fail "cannot make the directory $MOUNT" 'choose another mount path'
+        : >"$STATE/made"
+    fi
+    find_guard
+    [ "$GUARD" = none ] || return 0
+    on_bare 'chattr +i -- "$1"' && : >"$STATE/immutable" && GUARD=immutable && return
+    # Not every file system can. The old mode is kept, to be given back.
+    on_bare 'stat -c %a -- "$1"' && cp "$OUT" "$STATE/mode" && on_bare 'chmod 0000 -- "$1"' && GUARD=mode
+}
+
+# Writes what makes the mount come back after a reboot, and who owns it.
+persist() {
+    put "$OWNER_FILE" "$OWNER $VOLUME"
+    put "$STATE/settled" "$WANTED"
+    put "$STATE/servers" "$SERVERS"
+    [ ! -d /etc/logrotate.d ] || put "$ROTATE" "$LOG {
+    weekly
+    maxsize 50M
+    rotate 8
+    compress
+    delaycompress
+    copytruncate
+    missingok
+    notifempty
+}"
+    if [ -n "$UNIT" ]; then
+        KEPT=systemd
+        put "$UNIT_FILE" "$(unit)" && changed=true
+        [ -z "$SCRIPT" ] || persist_healing
+        [ ! -e "$UNITS/$HEALER.timer" ] || HEALING=true
+        [ -z "${changed-}" ] || bounded 60 systemctl daemon-reload
+        enable_unit "$UNIT"
+        [ "$HEALING" = false ] || { enable_unit "$HEALER.timer" && bounded 60 systemctl start -- "$HEALER.timer"; }
+    else
+        KEPT=fstab
+        put /etc/fstab "$(other_fstab 2>/dev/null)
+$(fstab_mark)
+$WHAT $MOUNT glusterfs $MOUNT_OPTIONS 0 0"
+    fi
+}
+
+enable_unit() { # UNIT
+    systemctl is-enabled --quiet -- "$1" >/dev/null 2>&1 || bounded 60 systemctl enable -- "$1" ||
+        fail "systemd does not take the unit $1" 'see its message below'
+}
+
+# Before the kubelet, so that no pod starts on a bare directory after a boot; not required by it: a volume that is away
+# must not take the node with it. The client runs in the unit's cgroup and so outlives whoever started it.
+unit() {
+    sed 's/%/%%/g' <<-END
+		$WRITTEN
+		[Unit]
+		Description=GlusterFS volume $VOLUME on $MOUNT
+		Wants=network-online.target
+		After=network-online.target
+		Before=kubelet.service k3s.service k3s-agent.service rke2-server.service rke2-agent.service
+		StartLimitIntervalSec=0
+
+		[Mount]
+		What=$WHAT
+		Where=$MOUNT
+		Type=glusterfs
+		Options=$MOUNT_OPTIONS
+		TimeoutSec=$MOUNT_SECONDS
+		OOMScoreAdjust=-999
+
+		[Install]
+		WantedBy=multi-user.target
+	END
+}
+
+# The timer's copy of this script, and its units. A run says only what is new; all else would fill the journal.
+persist_healing() {
+    put "$STATE/heal.sh" "$SCRIPT"
+    put "$UNITS/$HEALER.service" "$(sed 's/%/%%/g' <<-END
+		$WRITTEN
+		[Unit]
+		Description=Mounts $MOUNT anew when it is dead or gone
+
+		[Service]
+		Type=oneshot
+		ExecStart=/bin/sh $STATE/heal.sh watch $VOLUME $MOUNT $MINION
+		ExecStart=/bin/sh $STATE/heal.sh heal $VOLUME $MOUNT $MINION
+		TimeoutStartSec=300
+		StandardOutput=null
+		StandardError=journal
+		SyslogLevel=warning
+		LogLevelMax=warning
+	END
+    )" && changed=true
+    put "$UNITS/$HEALER.timer" "$WRITTEN
+[Unit]
+Description=Looks after $(printf '%s' "$MOUNT" | sed 's/%/%%/g')
+
+[Timer]
+OnActiveSec=0
+OnUnitInactiveSec=100ms
+AccuracySec=100ms
+
+[Install]
+WantedBy=timers.target" && changed=true
+    return 0
+}
+
+fstab_mark() { printf '# glusterfarm: the next line mounts %s' "$MOUNT"; }
+
+other_fstab() { awk -v mark="$(fstab_mark)" '$0 == mark { skip = 2 } skip > 0 { skip--; next } { print }' /etc/fstab; }
+
+# Writes TEXT to FILE, all or nothing; 1 when it is there already. The name with ~ is one that nobody reads.
+put() { # FILE TEXT
+    [ "$(cat "$1" 2>/dev/null)" != "$2" ] || return 1
+    { printf '%s\n' "$2" >"$1~" && mv -f "$1~" "$1"; } || fail "cannot write $1" 'see whether the disk is full or read-only'
+}
+
+# Its exit status says nothing: verify looks. restart, because systemd may not have noticed yet that a mount is gone;
+# ignore-dependencies, because the network is there (we came over it) and waiting for its target may take minutes.
+start() {
+    mkdir -p "${LOG%/*}" # not every machine keeps /var/log
+    if [ -n "$UNIT" ]; then
+        bounded $((MOUNT_SECONDS + 15)) systemctl --job-mode=ignore-dependencies restart -- "$UNIT"
+    else
+        # In a session of its own, or the client would go with the one that started it.
+        setsid --wait timeout -s KILL "$MOUNT_SECONDS" mount -t glusterfs -o "$MOUNT_OPTIONS" "$WHAT" "$MOUNT" >"$OUT" 2>&1 9>&-
+    fi
+    return 0
+}
+
+verify() {
+    { find_mount && is_volume "$VOLUME" "$SERVERS"; } ||
+        fail "$WHAT is not mounted on $MOUNT, whatever the mount helper said" \
+            "see that the servers ($SERVERS) answer on port 24007 and that the volume is started"
+    probe
+    [ "$ANSWER" = ok ] || fail "$WHAT is mounted on $MOUNT but does not answer ($ANSWER)" "see that the volume's bricks are up"
+    case ,$FLAGS, in *,ro,*) return ;; esac
+    bounded "$PROBE_SECONDS" sh -c 'set -C; printf %s "$1" >"$1" && [ "$(cat "$1")" = "$1" ]; good=$?; rm -f "$1" && exit "$good"' \
+        sh "$MOUNT/.glusterfarm-probe-$MINION-$$-$(date +%s)" ||
+        fail "a file cannot be written to $MOUNT and read back" "see that the volume has its quorum and space, or mount it with the option ro"
+}
+
+# A failed create leaves no state with Pulumi, so nobody would call unmount: what is new goes again. An update's remains:
+# its owner is known, and will be mounted when the volume is back.
+clean_up() {
+    [ "$NEW" = true ] || return 0
+    rm -f "$OWNER_FILE"
+    [ -z "$(owners)" ] || return 0
+    [ "$ACTION" = adopted ] || ! find_mount || ! is_volume "$VOLUME" || detach
+    retract
+}
+
+# --- unmount ---------------------------------------------------------------------------------------------------------
+
+do_unmount() {
+    recorded=$(cat "$OWNER_FILE" 2>/dev/null)
+    others=$(owners | grep -v -x -F -- "$OWNER")
+    if [ ! -d "$STATE" ]; then
+        result=absent
+    elif [ -n "$recorded" ] && [ "$recorded" != "$OWNER $VOLUME" ]; then
+        result=kept # its owner has another volume here by now, and this is the end of the one before
+    elif [ -n "$others" ]; then
+        rm -f "$OWNER_FILE"
+        result=kept
+    else
+        # An adopted mount too: who lets the farm have it leaves its end to the farm.
+        ! find_mount || ! is_volume "$VOLUME" || take_away
+        retract
+        result=unmounted
+    fi
+    printf '{"minion":"%s","action":"%s","path":"%s","owners":[%s]}\n' "$MINION" "$result" "$(json "$MOUNT")" "$(json_owners)"
+}
+
+# Unmounts what find_mount found, however often it is mounted there.
+take_away() {
+    taken=$SOURCE
+    for _ in 1 2 3; do
+        find_mount && [ "$SOURCE" = "$taken" ] || return 0
+        probe
+        # One that does not answer may never let go, and nothing in it can be lost by us.
+        if [ "$ANSWER" = ok ]; then bounded 30 umount -- "$MOUNT" || sleep 1; else detach; fi
+    done
+    find_mount && [ "$SOURCE" = "$taken" ] || return 0
+    reason=$(tail -n 1 "$OUT")
+    held=$(holders)
+    fail "$MOUNT cannot be unmounted (${reason:-no reason given})${held:+, it is held by $held}" 'end what holds it, then run this again'
+}
+
+# Works on a dead mount too; who still holds it keeps a dead one.
+detach() { bounded 10 umount -c -l -- "$MOUNT" && rm -f "$NOTES/probe"; }
+
+# Whoever works in the mount, and what is mounted below it; from links in /proc, which is safe.
+holders() {
+    bounded 10 find /proc/[0-9]*/cwd /proc/[0-9]*/root /proc/[0-9]*/exe /proc/[0-9]*/fd -maxdepth 1 \
+        \( -lname "$MOUNT" -o -lname "$MOUNT/*" \)
+    {
+        sed -n 's:^/proc/\([0-9]*\)/.*:\1:p' "$OUT" | sort -n -u | while read -r pid; do
+            printf '%s (%s)\n' "$pid" "$(cat "/proc/$pid/comm" 2>/dev/null)"
+        done
+        awk -v path="$MOUNT/" 'index($5, path) == 1 { print "the mount " $5 }' /proc/self/mountinfo
+    } | head -n 10 | tr '\n' ',' | sed 's/,$//; s/,/, /g'
+}
+
+# Takes back all that mount wrote. Never the opposite of anyone else's work: a directory is removed when we made it.
+retract() {
+    if [ -n "$UNIT" ]; then
+        bounded 60 systemctl disable --now -- "$HEALER.timer"
+        bounded 60 systemctl stop -- "$HEALER.service"
+        # A mount that is still being tried is no mount yet, and must not come after us.
+        find_mount || bounded $((MOUNT_SECONDS + 15)) systemctl stop -- "$UNIT"
+        bounded 60 systemctl disable -- "$UNIT"
+        rm -f "$UNIT_FILE" "$UNITS/$HEALER.timer" "$UNITS/$HEALER.service"
+        bounded 60 systemctl daemon-reload
+        bounded 60 systemctl reset-failed -- "$UNIT"
+    fi
+    [ ! -f /etc/fstab ] || put /etc/fstab "$(other_fstab)"
+    [ ! -e "$STATE/immutable" ] || on_bare 'chattr -i -- "$1"'
+    [ ! -e "$STATE/mode" ] || on_bare 'chmod "$3" -- "$1"' "$(cat "$STATE/mode")"
+    [ ! -e "$STATE/made" ] || find_mount || rmdir -- "$MOUNT" 2>/dev/null
+    rm -rf "$ROTATE" "$STATE" "$NOTES"
+    rmdir "${STATE%/*}" /etc/glusterfarm 2>/dev/null
+    return 0
+}
+
+# --- heal ------------------------------------------------------------------------------------------------------------
+
+do_heal() {
+    SERVERS=$(cat "$STATE/servers") WANTED=$(cat "$STATE/settled") reason='' result=well pid=''
+    note_dead
+    if ! find_mount; then
+        reason='nothing was mounted'
+    elif ! is_volume "$VOLUME"; then
+        result=foreign reason="it carries a mount ($(printable "$SOURCE"), $FSTYPE)"
+    else
+        probe
+        pid=$(client)
+        judge_answer
+    fi
+    [ "$result" != well ] || [ -z "$reason" ] || mount_again
+    [ "$ANSWER" != ok ] || look_after
+    [ -z "$ENDED" ] || reason="${reason:+$reason; }ended the containers that held a dead mount ($ENDED)"
+    tell "$result" "$reason"
+    printf '{"minion":"%s","action":"%s","path":"%s","reason":"%s","client":%s,"ended":[%s]}\n' \
+        "$MINION" "$result" "$(json "$MOUNT")" "$(json "$reason")" "${pid:-null}" "$ENDED"
+    case $result in 'not mounted' | foreign) exit 1 ;; esac
+}
+
+# A client that ends is not waited for: tail looks ten times a second, without starting anything. One that cannot (it is
+# not GNU's), and a client that is gone already, leave it at the pause.
+do_watch() {
+    { read -r device pid begun <"$NOTES/client"; } 2>/dev/null && [ "$(begun "$pid")" = "$begun" ] &&
+        timeout "$HEAL_SECONDS" tail --pid="$pid" -s 0.1 -f /dev/null >/dev/null 2>&1
+    case $? in 0 | 124) ;; *) sleep "$HEAL_SECONDS" ;; esac
+}
+
+# What an answer means. Without a client the mount is dead. With one it is the volume that is away: to wait is all that
+# helps. Only a stall that outlasts twice the ping-timeout and 30 s more, while a server answers, is the client's.
+judge_answer() {
+    [ "$ANSWER" = stalled ] || rm -f "$NOTES/stalled"
+    case $ANSWER:${pid:+client} in
+        ok:*) note_ping_timeout ;;
+        *:) reason='its client was dead' ;;
+        error:*) result=waiting reason="the volume is away: its client (pid $pid) lives and gets no answer" ;;
+        *)
+            [ -e "$NOTES/stalled" ] || date +%s >"$NOTES/stalled"
+            stalled=$(($(date +%s) - $(cat "$NOTES/stalled")))
+            if [ "$stalled" -gt $((2 * $(cat "$NOTES/ping" 2>/dev/null || echo 42) + 30)) ] && reachable; then
+                reason="its client (pid $pid) gave no answer for $stalled s, though a server did"
+                kill -KILL "$pid"
+                { echo 1 >"/sys/fs/fuse/connections/${DEVICE#*:}/abort"; } 2>/dev/null
+            else
+                result=waiting reason="the volume is away: its client (pid $pid) waits"
+            fi
+            ;;
+    esac
+}
+
+mount_again() {
+    if [ -n "$DEVICE" ]; then add_dead "$DEVICE" && detach; fi
+    rm -f "$NOTES/stalled"
+    if [ "$(systemctl is-active -- "$UNIT" 2>/dev/null)" = activating ]; then
+        result=waiting reason="$reason, and systemd is mounting it"
+    elif ! reachable; then
+        result=waiting reason="$reason, and no server ($SERVERS) answers on port 24007"
+    elif (mount_unit && start && verify) 2>"$NOTES/why"; then
+        result=mounted
+        find_mount && probe
+    else
+        result='not mounted' reason="$reason; $(head -n 1 "$NOTES/why")"
+    fi
+}
+
+# The unit as it was written, but for the server that is asked first.
+mount_unit() {
+    case $SERVERS in *:*) backups=${SERVERS#*:} ;; *) backups='' ;; esac
+    use_source "${SERVERS%%:*}" "$backups" "${WANTED#* }"
+    ask_first_who_answers
+    ! put "$UNIT_FILE" "$(unit)" || bounded 60 systemctl daemon-reload
+}
+
+# Does a volfile server answer? FIRST is the first that does. Without bash nobody can tell, and it is worth a try.
+reachable() {
+    FIRST=''
+    has bash || return 0
+    for server in $(printf '%s' "$SERVERS" | tr : ' '); do
+        ! bounded 3 bash -c ': <"/dev/tcp/$1/24007"' bash "$server" || { FIRST=$server && return 0; }
+    done
+    return 1
+}
+
+# Puts the first server that answers in front: for one that is switched off a client waits before it asks
+# another, and longer than a mount may take.
+ask_first_who_answers() {
+    reachable && [ -n "$FIRST" ] && [ "$FIRST" != "${SERVERS%%:*}" ] || return 0
+    others=$(printf '%s\n' "$SERVERS" | tr : '\n' | grep -v -x -F -- "$FIRST" | tr '\n' :)
+    use_source "$FIRST" "${others%:}" "${WANTED#* }"
+}
+
+# The client knows its ping-timeout, and tells while it is well.
+note_ping_timeout() {
+    [ -s "$NOTES/ping" ] || {
+        bounded 5 cat "$MOUNT/.meta/graphs/active/$VOLUME-client-0/options/ping-timeout" && grep -x '[0-9]*' "$OUT" >"$NOTES/ping"
+    }
+}
+
+# Says what is new, for the journal: all of what was done, and of what stays as it is only the beginning and the end.
+tell() { # RESULT REASON
+    told=$(cat "$NOTES/told" 2>/dev/null || echo well)
+    printf '%s\n' "$1" >"$NOTES/told"
+    [ "$1" = "$told" ] && [ "$1" != mounted ] && [ -z "$ENDED" ] && return
+    [ "$1" = well ] && [ "$told" = mounted ] && [ -z "$ENDED" ] && return
+    printf 'glusterfarm: %s: %s is %s%s\n' "$MINION" "$MOUNT" "$1" "${2:+: $2}" >&2
+}
+
+# A device whose client has ended since we saw it serve is dead, whoever has unmounted it meanwhile.
+note_dead() {
+    { read -r device pid begun <"$NOTES/client"; } 2>/dev/null || return 0
+    [ "$(begun "$pid")" = "$begun" ] || add_dead "$device"
+}
+
+add_dead() { grep -q -x -F "$1" "$NOTES/dead" 2>/dev/null || printf '%s\n' "$1" >>"$NOTES/dead"; }
+
+# Ends the containers that still hold a dead mount: no remount reaches them, only their next start. That is: processes
+# that are the first of a pid namespace, in a pod's cgroup, whose mountinfo names a dead device of this volume.
+end_holders() {
+    [ -s "$NOTES/dead" ] || return 0
+    held=''
+    grep -l -E '^NSpid:[[:blank:]]+[0-9]+.*[[:blank:]]1$' /proc/[0-9]*/status >"$OUT" 2>/dev/null
+    while read -r process; do
+        process=${process%/status}
+        grep -q kubepods "$process/cgroup" 2>/dev/null || continue
+        device=$(awk -v now="$DEVICE" -v volume="$VOLUME" '
+            NR == FNR { if ($1 != now) dead[$1]; next }
+            ($3 in dead) && / - fuse\.glusterfs / && (index($0, ":" volume " ") || index($0, ":/" volume " ")) { print $3; exit }' \
+            "$NOTES/dead" "$process/mountinfo" 2>/dev/null)
+        [ -n "$device" ] || continue
+        held="$held$device
+"
+        end_container "${process#/proc/}"
+    done <"$OUT"
+    # A device nobody holds any more is free to be another mount's.
+    printf '%s' "$held" | sort -u >"$NOTES/dead"
+}
+
+# Each pod is left alone for 10 s after the first time, then 20, 40 ... 640: something else is wrong with it then.
+end_container() { # PID
+    pod=$(grep -o -E 'pod[0-9a-f]{8}[-_0-9a-f]{28}' "/proc/$1/cgroup" | head -n 1)
+    now=$(date +%s) times=0 last=0
+    { read -r times last <"$NOTES/ended-${pod:-none}"; } 2>/dev/null
+    [ "$times" -eq 0 ] || [ "$now" -ge $((last + (10 << (times - 1)))) ] || return 0
+    kill -KILL "$1" || return 0
+    printf '%s %s\n' "$((times < 7 ? times + 1 : 7))" "$now" >"$NOTES/ended-${pod:-none}"
+    ENDED="${ENDED:+$ENDED,}$1"
+}
+
+# --- status ----------------------------------------------------------------------------------------------------------
+
+do_status() {
+    mounted=false alive=false pid='' ANSWER=''
+    if find_mount && is_volume "$VOLUME"; then
+        mounted=true
+        probe
+        [ "$ANSWER" != ok ] || alive=true
+        pid=$(client)
+    fi
+    find_guard
+    unit='' enabled=''
+    if [ -n "$UNIT" ]; then
+        unit=$(timeout 10 systemctl is-active -- "$UNIT" 2>/dev/null)
+        enabled=$(timeout 10 systemctl is-enabled -- "$UNIT" 2>/dev/null)
+    fi
+    printf '{"minion":"%s","path":"%s","mounted":%s,"fstype":"%s","source":"%s","options":"%s","settled":"%s","alive":%s,"answer":"%s","client":%s,"unit":"%s","enabled":"%s","owners":[%s],"guard":"%s"}\n' \
+        "$MINION" "$(json "$MOUNT")" "$mounted" "$(json "$FSTYPE")" "$(json "$SOURCE")" "$(json "$FLAGS")" \
+        "$(json "$(cat "$STATE/settled" 2>/dev/null)")" "$alive" "$ANSWER" "${pid:-null}" "$(json "$unit")" "$(json "$enabled")" \
+        "$(json_owners)" "$GUARD"
+}
+
+main() {
+    case ${1-}:$# in
+        mount:9)
+            use_mount "$5" "$6" "$8"
+            use_owner "$2"
+            use_source "$3" "$4" "$7"
+            lock 300
+            do_mount
+            ;;
+        unmount:5)
+            use_mount "$3" "$4" "$5"
+            use_owner "$2"
+            lock 300
+            do_unmount
+            ;;
+        status:4)
+            use_mount "$2" "$3" "$4"
+            do_status
+            ;;
+        heal:4)
+            use_mount "$2" "$3" "$4"
+            [ -d "$STATE" ] || exit 0 # unmounted while the timer came
+            lock 0 # whoever is at it now does what heal would do
+            do_heal
+            ;;
+        watch:4)
+            use_mount "$2" "$3" "$4"
+            do_watch
+            ;;
+        *)
+            printf 'glusterfarm: usage: mount OWNER PRIMARY BACKUPS VOLUME MOUNTPATH OPTIONS MINION GENERATION | unmount OWNER VOLUME MOUNTPATH MINION | status|heal|watch VOLUME MOUNTPATH MINION\n' >&2
+            exit 2
+            ;;
+    esac
+}
+
+main "$@" </dev/null

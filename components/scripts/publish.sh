@@ -1,0 +1,354 @@
+#!/bin/sh
+# The minion's half of publishing a site to a Gluster volume.
+#
+#   publish.sh VERB MINION MOUNT SITE [ARG...]
+#
+# The site is MOUNT/SITE: `html` is a relative link to the live slot, `slots/a|b|c` are the slots. Beside a slot lie
+# `SLOT.manifest` (only while the slot holds exactly what it says) and `SLOT.before` (which slot was live before this
+# one, and the second at which this one went live). So one rename of `html` changes both what is live and what is
+# the previous release.
+#
+#   state                          one line of JSON: live, previous, what each slot holds, whether the site is ours
+#   manifest SLOT                  the slot's manifest
+#   live                           one line of JSON: what this minion sees through `html`
+#   digests SLOT                   stdin: paths, NUL-terminated; gives `SHA256  PATH\0` for each that can be read
+#   link_digests SLOT              the same for symbolic links: the digest of the target's text
+#   hold TOKEN HOLDER SECONDS      takes the lock, says so, keeps it until stdin ends or gives no line for SECONDS
+#   begin TOKEN SLOT fresh|delta   stdin: paths to remove, NUL-terminated; marks the slot incomplete first
+#   extract TOKEN SLOT             stdin: a tar stream; several may run side by side
+#   commit TOKEN SLOT RELEASE      stdin: the manifest; the slot then holds the release
+#   flip TOKEN SLOT RELEASE        makes the slot live and retires what was live to previous
+#   unflip TOKEN SLOT|-            points `html` back (-: removes it), as if the flip had not been
+#   remove TOKEN RELEASE           deletes slots and link, only while RELEASE is live
+#
+# The verbs that say "stdin" take data there; a list that is cut short harms nothing, because the slot is incomplete.
+# On success exit 0. On failure exit 1 and one line on stderr: what is wrong, on which minion, what to do.
+set -eu
+umask 022 # with tar's --no-same-permissions this makes every mode 644 or 755 without a chmod per file
+export LC_ALL=C
+
+PROBE_SECONDS=10 # how long a mount may take to answer at all
+HANDOVER_SECONDS=3 # how long a deployment that is over may take to let go of the lock
+ENDING_SECONDS=30 # how long the writers of a deployment that was cut off may take to end
+BUSY=75
+
+fail() { # WHAT REMEDY
+    trap - EXIT
+    printf 'minion %s: %s; %s\n' "$minion" "$1" "$2" | tr '\n' ' ' >&2
+    echo >&2
+    exit 1
+}
+
+unexpected() { # whatever was not foreseen: the command that failed has already said why
+    [ "$1" -eq 0 ] || fail "$verb of $mount/$site failed" "see that the volume is writable and has space, then run again"
+}
+
+# --- The mount ---
+
+find_mount() { # sets $device: the number of the Gluster mount at $mount as `stat -c %d` gives it, '' for none
+    wanted=$(printf '%s' "$mount" | sed 's/\\/\\134/g; s/ /\\040/g; s/	/\\011/g')
+    device=
+    # Not in a subshell: /proc/self is whoever opens it. The last line for a mountpoint is the one on top.
+    while read -r _ _ numbers _ point rest; do
+        [ "$point" = "$wanted" ] || continue
+        case " $rest" in
+            *' - fuse.glusterfs '*) device=$numbers ;;
+            *) device= ;;
+        esac
+    done </proc/self/mountinfo
+    [ -z "$device" ] || device=$((((${device#*:} & ~255) << 12) | (${device%:*} << 8) | (${device#*:} & 255)))
+}
+
+enter_mount() {
+    find_mount
+    [ -n "$device" ] || fail "no Gluster volume is mounted at $mount" "mount it (pulumi up does), then run again"
+    # A probe of a dead mount comes back only like this: killed, and with no pipe that waits for it.
+    timeout -s KILL "$PROBE_SECONDS" stat -- "$mount" >/dev/null 2>&1 ||
+        fail "the Gluster mount at $mount does not answer" "repair the mount or the volume, then run again"
+    # From here on paths are relative: should the mount go away they fail, they do not reach the bare mountpoint.
+    cd -- "$mount"
+    [ "$(stat -c %d .)" = "$device" ] ||
+        fail "$mount changed under our hands" "see that nothing remounts it, then run again"
+}
+
+# --- The site ---
+
+enter_site() {
+    enter_mount
+    [ ! -L "$site" ] || fail "$mount/$site is a symbolic link" "give content.site the name of a directory"
+    [ -d "$site" ] || fail "there is no directory $mount/$site" "publish the site first"
+    cd -- "./$site"
+    find_live
+    [ ! -L slots ] || fail "$mount/$site/slots is a symbolic link" "move it away; the publisher makes a directory"
+    [ -d slots ] || for found in * .[!.]*; do
+        case $found in slots.removed.*) continue ;; esac # by a `remove` that was cut off
+        if [ -e "$found" ] || [ -L "$found" ]; then foreign; fi
+    done
+}
+
+foreign() {
+    fail "$mount/$site holds files that no publish put there" "move them away or choose another content.site"
+}
+
+find_live() { # sets $live to the live slot, '' for none, and $previous to the slot that was live before it
+    live=
+    previous=
+    if [ -L html ]; then
+        live=$(readlink html)
+        case $live in slots/[abc]) live=${live#slots/} ;; *) foreign ;; esac
+        if [ -f "slots/$live.before" ]; then
+            read -r previous _ <"slots/$live.before" || previous=
+            case $previous in [abc]) ;; *) previous= ;; esac
+        fi
+    elif [ -e html ]; then
+        foreign
+    fi
+}
+
+release_of() { # SLOT: the release that the slot holds whole, '' when it is absent or incomplete
+    if [ -f "slots/$1.manifest" ] && [ -d "slots/$1" ]; then
+        release=$(sha256sum <"slots/$1.manifest" | cut -c1-12)
+        [ "$(cat "slots/$1/glusterfarm-release" 2>/dev/null)" != "$release" ] || printf '%s' "$release"
+    fi
+}
+
+since() { # SLOT: the second at which it last went live, 0 when it never did
+    second=0
+    if [ -f "slots/$1.before" ]; then read -r _ second <"slots/$1.before" || second=0; fi
+    case $second in '' | *[!0-9]*) second=0 ;; esac
+    printf '%s' "$second"
+}
+
+known_slot() { # SLOT
+    case $1 in [abc]) ;; *) fail "'$1' is no slot" "this is a mistake of the caller" ;; esac
+}
+
+state() {
+    enter_mount
+    if [ ! -e "$site" ] && [ ! -L "$site" ]; then
+        echo '{"live": null, "previous": null, "slots": {}, "since": {}, "now": 0}'
+        return
+    fi
+    enter_site
+    printf '{"live": %s, "previous": %s, "slots": {"a": %s, "b": %s, "c": %s}, ' \
+        "$(json "$live")" "$(json "$previous")" \
+        "$(json "$(release_of a)")" "$(json "$(release_of b)")" "$(json "$(release_of c)")"
+    printf '"since": {"a": %s, "b": %s, "c": %s}, "now": %s}\n' \
+        "$(since a)" "$(since b)" "$(since c)" "$(date +%s)"
+}
+
+json() { # a word of letters and digits, '' for null
+    if [ -n "$1" ]; then printf '"%s"' "$1"; else printf null; fi
+}
+
+manifest() { # SLOT
+    known_slot "$1"
+    enter_site
+    [ -n "$(release_of "$1")" ] || fail "slot $1 of $mount/$site is incomplete" "publish again"
+    cat -- "slots/$1.manifest"
+}
+
+live() {
+    enter_site
+    [ -n "$live" ] || fail "nothing is live at $mount/$site" "publish the site"
+    release=$(cat html/glusterfarm-release) || fail "$mount/$site/html does not say its release" "publish again"
+    case $release in *[!0-9a-f]*) release=damaged ;; esac
+    printf '{"slot": "%s", "release": "%s"}\n' "$live" "$release"
+}
+
+digests() { # SLOT
+    known_slot "$1"
+    enter_site
+    cd "slots/$1"
+    # A file that cannot be read gives no line; the deployer, who knows what it asked for, says which.
+    xargs -0 sha256sum -z -- || :
+}
+
+link_digests() { # SLOT
+    known_slot "$1"
+    enter_site
+    cd "slots/$1"
+    # shellcheck disable=SC2016 # the inner shell's own parameters
+    xargs -0 sh -c 'for path do
+        if [ -L "$path" ]; then
+            digest=$(readlink -n -- "$path" | sha256sum)
+            printf "%s  %s\0" "${digest%% *}" "$path"
+        fi
+    done' link_digests
+}
+
+# --- The lock ---
+# flock(1) on a file of the volume holds between all minions, is inherited by children and ends with the last process
+# that has it, or with the machine (measured on GlusterFS 10.3). `lock` is held by the deployment, through a process
+# that ends with its connection and then ends its writers. Those share `writers`: whoever comes next waits for the last.
+
+hold() { # TOKEN HOLDER SECONDS
+    enter_mount
+    command -v flock >/dev/null || fail "the command flock is missing" "install util-linux"
+    if [ ! -e "$site" ] && [ ! -L "$site" ]; then mkdir -- "$site" 2>/dev/null || [ -d "$site" ]; fi
+    enter_site
+    [ -d slots ] || mkdir slots 2>/dev/null || [ -d slots ]
+    exec 9>>slots/lock
+    lock -w "$HANDOVER_SECONDS" 9 || fail "another deployment is publishing $mount/$site: $(cut -d' ' -f2- slots/lock)" \
+        "wait until it has ended, then run again"
+    printf '%s since %s, %s\n' "$1" "$(date -u +%Y-%m-%dT%H:%M:%SZ)" "$2" >slots/lock
+    exec 8>>slots/writers
+    lock -w "$ENDING_SECONDS" 8 || fail "a deployment that was cut off is still writing to $mount/$site" \
+        "see what holds $mount/$site/slots/writers on the minions, or wait and run again"
+    lock -u 8
+    exec 7>&8 8>&-
+    echo '{"held": true}'
+    # A deployer that vanished without a word closes nothing: it is missed when its lines are.
+    while timeout "$3" sh -c 'read -r _' 7>&- 9>&-; do :; done
+    lock -n 7 || end_writers
+}
+
+end_writers() { # all that are on this minion: while we hold the lock they can only be ours
+    shared=$(pwd -P)/slots/writers
+    for descriptor in /proc/[0-9]*/fd/8; do
+        [ "$(readlink "$descriptor")" = "$shared" ] || continue
+        process=${descriptor#/proc/}
+        kill -KILL "${process%%/*}" || :
+    done 2>/dev/null
+    lock -w "$ENDING_SECONDS" 7 || fail "writers to $mount/$site do not end" "see what hangs there, then run again"
+}
+
+lock() { # flock's arguments; 1 when somebody else holds it
+    status=0
+    flock -E "$BUSY" "$@" || status=$?
+    case $status in
+        0) return 0 ;;
+        "$BUSY") return 1 ;;
+        *) fail "cannot lock files on the volume at $mount" "see the Gluster client's log; the volume must allow locks" ;;
+    esac
+}
+
+write_as() { # TOKEN: enter the site as a writer of the deployment that holds the lock
+    enter_site
+    exec 8>>slots/writers
+    lock -s -n 8 || lost
+    still_ours "$1"
+}
+
+still_ours() { # TOKEN
+    read -r holder _ <slots/lock || holder=
+    [ "$holder" = "$1" ] || lost
+    exec 9>>slots/lock
+    if lock -s -n 9; then lost; fi # nobody has it: our `hold` was given up on
+    exec 9>&-
+}
+
+lost() {
+    fail "this deployment no longer holds the lock of $mount/$site" "run again"
+}
+
+next_slot() { # SLOT: refuse to touch what is live or previous
+    known_slot "$1"
+    for kept in "$live" "$previous"; do
+        [ "$kept" != "$1" ] || fail "slot $1 of $mount/$site is live or the previous release" "run again"
+    done
+    [ ! -L "slots/$1" ] || fail "$mount/$site/slots/$1 is a symbolic link" "remove it and run again"
+}
+
+# --- Writing ---
+
+begin() { # TOKEN SLOT fresh|delta
+    write_as "$1"
+    next_slot "$2"
+    rm -f "slots/$2.manifest"
+    # -v: whoever waits sees that something moves.
+    case $3 in
+        fresh)
+            rm -rfv -- "slots/$2"
+            mkdir "slots/$2"
+            ;;
+        delta)
+            cd "slots/$2"
+            xargs -0 rm -rfv --
+            ;;
+    esac
+}
+
+extract() { # TOKEN SLOT
+    write_as "$1"
+    next_slot "$2"
+    [ ! -e "slots/$2.manifest" ] || fail "slot $2 of $mount/$site was not begun" "this is a mistake of the caller"
+    cd "slots/$2"
+    # tar unlinks what it replaces: a file is never truncated. -m and the two others save three calls per file.
+    said=$(tar -x -f - -m --no-same-owner --no-same-permissions 2>&1) ||
+        fail "cannot write slot $2 of $mount/$site ($(printf '%s' "$said" | head -n 1))" \
+            "see that the volume has space and is writable, then run again"
+}
+
+commit() { # TOKEN SLOT RELEASE
+    write_as "$1"
+    next_slot "$2"
+    cat >"slots/$2.manifest.new"
+    [ "$(sha256sum <"slots/$2.manifest.new" | cut -c1-12)" = "$3" ] ||
+        fail "the manifest of release $3 did not arrive whole" "see that the volume has space, then run again"
+    rm -rf "slots/$2/glusterfarm-release" "slots/$2/glusterfarm-pod"
+    printf '%s\n' "$3" >"slots/$2/glusterfarm-release"
+    # The pod's own name, put there by its downward API volume: which pod answered, whatever web server it runs.
+    ln -s /etc/glusterfarm/pod/name "slots/$2/glusterfarm-pod"
+    still_ours "$1"
+    mv -fT "slots/$2.manifest.new" "slots/$2.manifest"
+    [ "$(release_of "$2")" = "$3" ] || fail "slot $2 of $mount/$site did not keep what was written" "run again"
+}
+
+flip() { # TOKEN SLOT RELEASE
+    write_as "$1"
+    known_slot "$2"
+    [ "$(release_of "$2")" = "$3" ] || fail "slot $2 of $mount/$site does not hold release $3" "run again"
+    [ "$live" != "$2" ] || return 0
+    printf '%s %s\n' "${live:--}" "$(date +%s)" >"slots/$2.before.new"
+    mv -fT "slots/$2.before.new" "slots/$2.before"
+    still_ours "$1"
+    point_to "$2"
+}
+
+unflip() { # TOKEN SLOT|-
+    write_as "$1"
+    if [ "$2" = - ]; then
+        rm -f html
+    else
+        known_slot "$2"
+        point_to "$2"
+    fi
+}
+
+point_to() { # SLOT
+    rm -f .html.new
+    ln -s "slots/$1" .html.new
+    mv -fT .html.new html
+}
+
+remove() { # TOKEN RELEASE
+    write_as "$1"
+    if [ -z "$live" ] || [ "$(release_of "$live")" != "$2" ]; then
+        echo '{"removed": false}'
+        return
+    fi
+    rm -f html .html.new
+    mv -T slots "slots.removed.$1"
+    rm -rfv slots.removed.*
+    cd ..
+    rmdir -- "$site" 2>/dev/null || : # what others put there stays
+    echo '{"removed": true}'
+}
+
+main() {
+    verb=$1
+    minion=$2
+    mount=$3
+    site=$4
+    shift 4
+    trap 'unexpected $?' EXIT
+    case $site in '' | . | .. | */*) fail "'$site' is no directory name" "correct content.site" ;; esac
+    case $verb in
+        state | manifest | live | remove | flip | unflip) "$verb" "$@" </dev/null ;;
+        digests | link_digests | hold | begin | extract | commit) "$verb" "$@" ;;
+        *) fail "'$verb' is no verb of publish.sh" "this is a mistake of the caller" ;;
+    esac
+}
+
+main "$@"
