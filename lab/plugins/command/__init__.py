@@ -1,0 +1,1 @@
+"""The provider `command`: local and remote commands as resources."""

@@ -1,0 +1,65 @@
+"""Progress on the terminal: one line a step, with what it came to and how long it took.
+
+Standard library only, importable by Python 3.8: it is used before any virtual environment exists.
+"""
+
+from __future__ import annotations
+
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TextIO
+
+
+class Step:
+    """One running step."""
+
+    def __init__(self, title: str, steps: Steps) -> None:
+        self.title = title
+        self.result = "done"
+        self._steps = steps
+
+    def outcome(self, text: str) -> None:
+        """Set what the step came to, e.g. "unchanged" or "from the cache" (default "done")."""
+        self.result = text
+
+    def started(self, text: str) -> None:
+        """Print a line now: for steps so long that silence would look like a hang."""
+        self._steps.note(f"{self.title}: {text}")
+
+
+class Steps:
+    """Prints the steps of one command. Safe to use from several threads: a line is written whole."""
+
+    def __init__(self, stream: TextIO | None = None) -> None:
+        self._stream = stream
+        self._lock = threading.Lock()
+
+    @contextmanager
+    def step(self, title: str) -> Iterator[Step]:
+        """Run one step and, when it ends, print "  <title>: <outcome> (12.3 s)"; "failed" when it raises."""
+        begun = time.monotonic()
+        step = Step(title, self)
+        try:
+            yield step
+        except BaseException:
+            step.outcome("failed")
+            raise
+        finally:
+            self.note(f"{step.title}: {step.result} ({duration(time.monotonic() - begun)})")
+
+    def note(self, text: str) -> None:
+        """Print one indented line that is not a step."""
+        with self._lock:
+            # Looked up at each use: whoever redirects sys.stdout afterwards gets the lines too.
+            print(f"  {text}", file=self._stream or sys.stdout, flush=True)
+
+
+def duration(seconds: float) -> str:
+    """How people write a duration: below a minute and a half "12.3 s", above "4 min 05 s"."""
+    if seconds < 90:  # noqa: PLR2004
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes} min {rest:02d} s"
