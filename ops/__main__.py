@@ -1,0 +1,54 @@
+"""``python -m ops VERB``: exit status 0 (all is well), 1 (it is not, and the output says why), 2 (could not look)."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Mapping, Sequence
+from importlib import import_module
+from typing import Final, Protocol, cast
+
+from ops.errors import OpsError
+
+#: The verbs and what each is for; the module of that name here has ``options`` and ``run``. Only the one asked for is
+#: imported, so that --help is there at once.
+VERBS: Final[Mapping[str, str]] = {
+    "drift": "compare the minions and their nodes with the stack's state; changes nothing unless told to",
+}
+COULD_NOT_LOOK: Final = 2
+
+
+class Verb(Protocol):
+    """A verb's module."""
+
+    def options(self, parser: argparse.ArgumentParser) -> None:
+        """Give ``parser`` the verb's options."""
+
+    def run(self, options: argparse.Namespace) -> int:
+        """Do it; give the exit status. Raises OpsError when nothing could be said."""
+
+
+def main(words: Sequence[str] | None = None) -> int:
+    """Run a verb; give the exit status."""
+    words = sys.argv[1:] if words is None else words
+    parser = argparse.ArgumentParser(prog="python -m ops", description="Look after a farm that is up.")
+    verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
+    chosen: Verb | None = None
+    for name, purpose in VERBS.items():
+        its = verbs.add_parser(name, help=purpose, description=f"{purpose[0].upper()}{purpose[1:]}.")
+        if name in words[:1]:
+            chosen = cast(Verb, import_module(f"ops.{name}"))
+            chosen.options(its)
+    options = parser.parse_args(words)
+    assert chosen  # noqa: S101 (argparse has ended the program for any other word)
+    try:
+        return chosen.run(options)
+    except OpsError as error:
+        print(f"error: {error}", file=sys.stderr)
+    except KeyboardInterrupt:
+        print("error: interrupted", file=sys.stderr)
+    return COULD_NOT_LOOK
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,153 @@
+"""``python -m ops drift``: every minion and its node against the stack's state, side by side.
+
+Nothing is changed without --repair. A dead minion costs its own time-out and nobody else's.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import os
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from importlib import import_module
+
+from ops.farm import Stack, stack_of
+from ops.finding import Finding, plain
+from ops.judge import judge
+from ops.look import Seen, Unseen, look
+from ops.nodes import judge_nodes
+from ops.pulumi import Pulumi
+from ops.recorded import Mount
+from ops.repair import Repair, repair
+from settings import Minion
+
+#: More logins at once than this would time out on a slow deployer for want of processor alone.
+_AT_ONCE = 128
+
+
+@dataclass(frozen=True, kw_only=True)
+class Report:
+    """What one look found: the minions that were ``looked`` at, those ``passed_over``, the findings."""
+
+    stack: str
+    looked: tuple[str, ...]
+    passed_over: tuple[str, ...]
+    findings: tuple[Finding, ...]
+
+
+def options(parser: argparse.ArgumentParser) -> None:
+    """The verb's options."""
+    parser.add_argument("--stack", metavar="S", help="the stack (default: the selected one)")
+    parser.add_argument("--json", action="store_true", help="one JSON object on stdout")
+    parser.add_argument(
+        "--repair",
+        action="store_true",
+        help="mend what can be mended, then look again: the recorded mount command is run on a minion whose mount"
+        " is not as recorded, and `pulumi up --target` for exactly the labels that are missing",
+    )
+    parser.epilog = "Exit status: 0 no findings, 1 findings, 2 could not look. What each means: docs/operations.md."
+
+
+def run(options: argparse.Namespace) -> int:
+    """Look, mend when told to, report; give the exit status. Raises OpsError."""
+    pulumi = Pulumi(stack=options.stack, environment=dict(os.environ))
+    report, repairs = asyncio.run(_run(pulumi, mend=options.repair))
+    for it in repairs:
+        if it.error:
+            print(f"error: {it.minion}: {it.what} not repaired: {it.error}", file=sys.stderr)
+    print(json.dumps(_object(report, repairs, mend=options.repair)) if options.json else _text(report, repairs))
+    return 1 if report.findings else 0
+
+
+async def _run(pulumi: Pulumi, *, mend: bool) -> tuple[Report, list[Repair]]:
+    # A second of import, while Pulumi reads the state.
+    stack, _ = await asyncio.gather(stack_of(pulumi), asyncio.to_thread(import_module, "kubernetes.client"))
+    report = await look_at(stack)
+    if not mend or not any(finding.mend for finding in report.findings):
+        return report, []
+    repairs = await repair(stack, pulumi, report.findings)
+    # Anew from the state, which writing a label has changed.
+    return await look_at(await stack_of(pulumi)), repairs
+
+
+async def look_at(stack: Stack) -> Report:
+    """Compare everything, side by side; raises nothing that a minion or the cluster could cause."""
+    state = stack.state
+    minions = {minion.name: minion for minion in stack.inventory.minions}
+    down = [name for name, minion in minions.items() if minion.state == "down"]
+    looked = [name for name in minions if name in state.mounts and name not in down]
+    places = asyncio.Semaphore(_AT_ONCE)
+
+    async def one(minion: Minion, mount: Mount) -> Seen | Unseen:
+        async with places:
+            return await look(minion, mount)
+
+    nodes = asyncio.to_thread(judge_nodes, state, stack.config.kubernetes, passed_over=down)
+    seen, of_nodes = await asyncio.gather(
+        asyncio.gather(*(one(minions[name], state.mounts[name]) for name in looked)), nodes
+    )
+    owners = {mount.owner for mount in state.mounts.values()}
+    findings = [
+        *_strangers(stack, down),
+        *(
+            finding
+            for name, what in zip(looked, seen, strict=True)
+            for finding in judge(state.mounts[name], what, owners=owners)
+        ),
+        *of_nodes,
+    ]
+    order = {name: place for place, name in enumerate(("", *minions))}
+    findings.sort(key=lambda finding: (order.get(finding.minion, len(order)), finding.minion))
+    return Report(stack=state.stack, looked=tuple(looked), passed_over=tuple(down), findings=tuple(findings))
+
+
+def _strangers(stack: Stack, down: Sequence[str]) -> Iterator[Finding]:
+    """What is in the inventory and not in the state, and the other way round."""
+    state = stack.state
+    for minion in stack.inventory.minions:
+        mount = state.mounts.get(minion.name)
+        if minion.name in down:
+            continue
+        if mount is None:
+            yield _untold(minion.name, "state", "its mount in the state", "it in the inventory only")
+        elif mount.generation != minion.generation:
+            found = f"'{minion.generation}' in the inventory: the machine was made anew"
+            yield _untold(minion.name, "generation", f"'{mount.generation}', as mounted", found)
+        if mount is not None and minion.name not in state.labels:
+            yield _untold(minion.name, "state", "its node's label in the state", "its mount only")
+    names = {minion.name for minion in stack.inventory.minions}
+    for name in state.mounts:
+        if name not in names:
+            found = "it in the state only, so nobody knows how to reach it"
+            yield _untold(name, "state", "it in the inventory", found)
+    for urn in state.strange:
+        yield _untold(urn.rpartition("::")[2], "state", "a mount command of this version", "another command")
+
+
+def _untold(minion: str, what: str, wanted: str, found: str) -> Finding:
+    return Finding(
+        minion=minion, what=what, wanted=wanted, found=found, remedy="`pulumi preview`, then `pulumi up`, settles it"
+    )
+
+
+def _object(report: Report, repairs: Sequence[Repair], *, mend: bool) -> dict[str, object]:
+    told: dict[str, object] = {
+        "stack": report.stack,
+        "looked": report.looked,
+        "passedOver": report.passed_over,
+        "findings": [finding.json() for finding in report.findings],
+    }
+    return told | ({"repairs": [asdict(it) for it in repairs]} if mend else {})
+
+
+def _text(report: Report, repairs: Sequence[Repair]) -> str:
+    lines = [f"{it.minion}: {it.what} repaired: {plain(it.did)}" for it in repairs if not it.error]
+    lines += [f"{name}: passed over: the inventory says that it is down" for name in report.passed_over]
+    lines += [finding.line() for finding in report.findings]
+    minions = f"{len(report.looked)} minion{'' if len(report.looked) == 1 else 's'}"
+    count = len(report.findings)
+    found = {0: "no drift", 1: "1 finding"}.get(count, f"{count} findings")
+    return "\n".join([*lines, f"{found}: {minions} and their nodes against the state of stack {report.stack}"])

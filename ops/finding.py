@@ -1,0 +1,43 @@
+"""A difference between what the state says and what is there, and how it is told."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+
+_WIDEST = 300
+
+
+@dataclass(frozen=True, kw_only=True)
+class Finding:
+    """``what`` of ``minion`` is ``found`` where ``wanted`` is wanted; ``remedy`` says what to do about it.
+
+    ``minion`` is '' for what concerns the whole cluster. ``mend`` is how --repair goes about it: "mount" runs the
+    recorded mount command on that minion, "label" lets Pulumi write the label of its node, '' leaves it to people.
+    """
+
+    minion: str
+    what: str
+    wanted: str
+    found: str
+    remedy: str
+    mend: str = ""
+
+    def line(self) -> str:
+        """The finding on one line of plain text, whatever a minion said."""
+        who = self.minion or "cluster"
+        return plain(f"{who}: {self.what}: found {self.found}, wanted {self.wanted}; {self.remedy}")
+
+    def json(self) -> dict[str, object]:
+        """The finding for a machine to read."""
+        return asdict(self)
+
+
+def plain(text: str, widest: int = 1000) -> str:
+    """``text`` on one line: what comes from a minion must not move a terminal's cursor, nor fill it."""
+    line = "".join(it if it.isprintable() else "?" for it in " ".join(text.split()))
+    return line if len(line) <= widest else f"{line[: widest - 3]}..."
+
+
+def quoted(text: str) -> str:
+    """A value as part of a sentence."""
+    return f"'{plain(text, _WIDEST)}'" if text else "nothing"

@@ -1,0 +1,76 @@
+"""A look at one minion: what the recorded script says it would change there."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from components.remote_script import argv
+from connectors.ssh import ConnectError, Result, connect, run
+from ops.recorded import Mount
+from settings import Minion
+
+COMPARE = Path(__file__).with_name("scripts") / "compare.sh"
+CONNECT_SECONDS = 15
+#: A mount that hangs costs the script ten seconds, each question to systemd at most as many.
+SILENT_SECONDS = 45
+_NOT_ASKABLE = 3
+
+
+@dataclass(frozen=True, kw_only=True)
+class Seen:
+    """What ``compare`` said: the mount's status, the files that differ, the units."""
+
+    status: Mapping[str, Any]
+    files: tuple[Mapping[str, Any], ...]
+    units: tuple[Mapping[str, Any], ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Unseen:
+    """Why nothing is known of a minion: ``what`` failed ("reach", "look", "script"), and the ``reason``."""
+
+    what: str
+    reason: str
+
+
+async def look(minion: Minion, mount: Mount) -> Seen | Unseen:
+    """Compare ``minion`` with its recorded ``mount``, without changing anything; bounded in time, raises nothing."""
+    try:
+        connection = await connect(minion, timeout=CONNECT_SECONDS)
+        async with connection:
+            result = await run(connection, command(mount), input=mount.script.encode(), timeout=SILENT_SECONDS)
+    except ConnectError as error:
+        return Unseen(what="reach", reason=str(error).removeprefix(f"minion {minion.name}: "))
+    return _seen(result)
+
+
+def command(mount: Mount) -> str:
+    """The command line that compares; the recorded script travels on its stdin."""
+    root = ("sudo", "-n") if mount.sudo else ()
+    return argv(*root, "sh", "-c", COMPARE.read_text(encoding="utf-8"), "compare", *mount.arguments)
+
+
+def _seen(result: Result) -> Seen | Unseen:
+    if result.exit_status == _NOT_ASKABLE:
+        return Unseen(what="script", reason=first_line(result.stderr))
+    if result.exit_status != 0:
+        reason = first_line(result.stderr) or f"exit status {result.exit_status}"
+        return Unseen(what="look", reason=reason)
+    try:
+        status, *rest = [json.loads(line) for line in result.stdout.decode(errors="replace").splitlines()]
+    except ValueError:
+        return Unseen(what="look", reason="its answer is not JSON: is something printed by the shell's start-up files?")
+    return Seen(
+        status=status,
+        files=tuple(line for line in rest if "file" in line),
+        units=tuple(line for line in rest if "unit" in line),
+    )
+
+
+def first_line(text: str) -> str:
+    """The first line that says something."""
+    return next((line.strip() for line in text.splitlines() if line.strip()), "")

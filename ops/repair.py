@@ -1,0 +1,68 @@
+"""Exactly what mends the findings: the recorded mount command on its minion, and Pulumi for its nodes' labels."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from connectors.ssh import ConnectError, connect, run
+from ops.farm import Stack
+from ops.finding import Finding, plain
+from ops.look import CONNECT_SECONDS, first_line
+from ops.pulumi import Pulumi
+from ops.recorded import Mount
+from settings import Minion
+
+#: The script is silent until it is done, and may have to install the client first.
+_MOUNT_SECONDS = 900
+
+
+@dataclass(frozen=True, kw_only=True)
+class Repair:
+    """What was done for ``minion`` about its "mount" or "label": ``did``; or why that failed: ``error``."""
+
+    minion: str
+    what: str
+    did: str
+    error: str = ""
+
+
+async def repair(stack: Stack, pulumi: Pulumi, findings: Sequence[Finding]) -> list[Repair]:
+    """Mend what can be mended: all minions side by side, then the labels, which say that a mount stands."""
+    reachable = {minion.name: minion for minion in stack.inventory.minions}
+    names = [name for name in _to_mend(findings, "mount") if name in reachable]
+    mounted = await asyncio.gather(*(_mount(reachable[name], stack.state.mounts[name]) for name in names))
+    unmounted = {it.minion for it in mounted if it.error}
+    labelled = [name for name in _to_mend(findings, "label") if name not in unmounted]
+    return [*mounted, *await _label(stack, pulumi, labelled)]
+
+
+def _to_mend(findings: Iterable[Finding], how: str) -> list[str]:
+    return list(dict.fromkeys(finding.minion for finding in findings if finding.mend == how))
+
+
+async def _mount(minion: Minion, mount: Mount) -> Repair:
+    """Run what ``pulumi up`` ran, as it ran it."""
+    try:
+        connection = await connect(minion, timeout=CONNECT_SECONDS)
+        async with connection:
+            result = await run(connection, mount.command, input=mount.script.encode(), timeout=_MOUNT_SECONDS)
+    except ConnectError as error:
+        return Repair(minion=minion.name, what="mount", did="", error=plain(str(error)))
+    if result.exit_status != 0:
+        reason = first_line(result.stderr) or f"exit status {result.exit_status}"
+        return Repair(minion=minion.name, what="mount", did="", error=plain(reason))
+    try:
+        action = json.loads(result.stdout)["action"]
+    except (ValueError, KeyError, TypeError):
+        action = "done"
+    return Repair(minion=minion.name, what="mount", did=plain(str(action)))
+
+
+async def _label(stack: Stack, pulumi: Pulumi, names: Sequence[str]) -> list[Repair]:
+    if not names:
+        return []
+    error = await pulumi.up([stack.state.labels[name].urn for name in names])
+    return [Repair(minion=name, what="label", did="" if error else "written", error=error) for name in names]

@@ -1,0 +1,52 @@
+#!/bin/sh
+# Tells what a recorded gluster_mount.sh would change on this minion, and changes nothing. Runs as root.
+#
+#   OWNER PRIMARY BACKUPS VOLUME MOUNTPATH OPTIONS MINION GENERATION     as for its verb mount; on stdin the script itself
+#
+# What is wanted is written nowhere but in that script, so its own functions say it: they are taken without its last
+# line, which would run it; `persist` then runs with the three functions exchanged through which alone it writes
+# (put), enables (enable_unit) and starts (bounded). This is no verb of that script because the state holds every byte
+# of that one twice a minion.
+#
+# Success: exit 0, first the line of its verb status, then a line of JSON for every file that differs and for every
+# unit. Exit 3: the script on stdin is none that this can ask.
+# shellcheck disable=SC2034 # what seems unused is read by that script's functions
+
+set -u
+GLUSTERFARM_SCRIPT=$(cat)
+eval "${GLUSTERFARM_SCRIPT%main*}"
+
+for name in use_mount use_owner use_source do_status persist put enable_unit bounded json; do
+    command -v "$name" >/dev/null || {
+        printf 'the recorded script has no %s\n' "$name" >&2
+        exit 3
+    }
+done
+
+put() { # FILE TEXT
+    found=$(cat "$1" 2>/dev/null)
+    [ "$found" != "$2" ] || return 1
+    there=false wanted=''
+    [ ! -e "$1" ] || there=true
+    # Long ones are told apart, not shown; and what else is in fstab is nobody's business.
+    if [ "$1" = /etc/fstab ] || [ "${#2}" -gt 4000 ] || [ "${#found}" -gt 4000 ]; then found=''; else wanted=$2; fi
+    printf '{"file":"%s","there":%s,"wanted":"%s","found":"%s"}\n' \
+        "$(json "$1")" "$there" "$(json "$wanted")" "$(json "$found")"
+    return 1
+}
+
+enable_unit() { # UNIT
+    printf '{"unit":"%s","enabled":"%s","active":"%s"}\n' "$(json "$1")" \
+        "$(timeout 10 systemctl is-enabled -- "$1" 2>/dev/null)" "$(timeout 10 systemctl is-active -- "$1" 2>/dev/null)"
+}
+
+compare() {
+    use_mount "$4" "$5" "$7"
+    use_owner "$1"
+    use_source "$2" "$3" "$6"
+    do_status
+    bounded() { return 0; }
+    persist
+}
+
+compare "$@" </dev/null
