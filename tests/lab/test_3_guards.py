@@ -1,0 +1,134 @@
+"""`up` fails, and says why, when the farm does not serve what it should; and nothing is written beside the volume."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from lab.context import Lab
+from tests.lab.conftest import Project, eventually, get
+
+NAMESPACE = ("-n", "glusterfarm")
+#: What mounts again what is gone: it must not do so while a test looks at a bare mountpoint.
+HEALER = "glusterfarm-heal-mnt-glusterfs"
+
+
+def pods(lab: Lab) -> list[dict[str, str]]:
+    """``{"name", "node"}`` of each pod of the farm."""
+    items = json.loads(lab.kubectl("get", "pods", *NAMESPACE, "-o", "json").stdout)["items"]
+    return [{"name": item["metadata"]["name"], "node": item["spec"]["nodeName"]} for item in items]
+
+
+def configure_web_server(lab: Lab, node: str, text: str) -> None:
+    """Give the web server in the farm's pod on ``node`` one more configuration file and let it reload."""
+    process = lab.exec(node, ["pgrep", "-o", "apache2"]).stdout.strip()
+    assert process, f"no web server runs on {node}"
+    root = f"/proc/{process}/root"
+    lab.exec(node, ["mkdir", "-p", f"{root}/run/deceit"])
+    lab.exec(node, ["tee", f"{root}/run/deceit/release"], stdin="000000000000\n")
+    lab.exec(node, ["tee", f"{root}/etc/apache2/conf-enabled/deceit.conf"], stdin=text)
+    lab.exec(node, ["kill", "-USR1", process])
+
+
+def test_the_gate_fails_up_when_a_pod_serves_another_release(lab: Lab, project: Project) -> None:
+    """One pod's web server answers with an old release, as one with a cache of its own might."""
+    victim = pods(lab)[0]
+    alias = (
+        "Alias /glusterfarm-release /run/deceit/release\n<Directory /run/deceit>\nRequire all granted\n</Directory>\n"
+    )
+    configure_web_server(lab, victim["node"], alias)
+    project.edit("content/helloworld.html", "Hello, world!", "Hello, gate!")
+    try:
+        done = project.pulumi("up", "--yes", "--skip-preview")
+        assert done.status != 0
+        assert victim["name"] in done.text
+        assert "000000000000" in done.text, "what it served is told"
+        assert "Traceback" not in done.text
+    finally:
+        configure_web_server(lab, victim["node"], "")
+        project.edit("content/helloworld.html", "Hello, gate!", "Hello, world!")
+        healed = project.pulumi("up", "--yes", "--skip-preview")
+    assert healed.status == 0, healed.text
+
+
+def test_the_smoke_check_fails_up_when_the_page_is_not_served(lab: Lab, project: Project) -> None:
+    project.edit("Pulumi.dev.yaml", "probePath: /", "probePath: /no-such-page.html")
+    try:
+        done = project.pulumi("up", "--yes", "--skip-preview")
+        assert done.status != 0
+        assert "/no-such-page.html" in done.text
+        assert "404" in done.text
+        assert "Traceback" not in done.text
+    finally:
+        project.edit("Pulumi.dev.yaml", "probePath: /no-such-page.html", "probePath: /")
+        healed = project.pulumi("up", "--yes", "--skip-preview")
+    assert healed.status == 0, healed.text
+
+
+def test_a_bare_mountpoint_cannot_be_written_to(lab: Lab) -> None:
+    used = {pod["node"] for pod in pods(lab)}
+    minion = next(minion.name for minion in lab.minions() if minion.name not in used)
+    lab.exec(minion, ["systemctl", "stop", f"{HEALER}.timer", f"{HEALER}.service", "mnt-glusterfs.mount"])
+    try:
+        assert "/mnt/glusterfs" not in lab.exec(minion, ["cat", "/proc/self/mountinfo"]).stdout
+        for attempt in (["touch", "/mnt/glusterfs/file"], ["mkdir", "-p", "/mnt/glusterfs/php/html"]):
+            refused = lab.exec(minion, attempt, check=False)
+            assert refused.returncode != 0
+            assert "Operation not permitted" in refused.stderr
+        assert lab.exec(minion, ["ls", "-A", "/mnt/glusterfs"]).stdout == ""
+    finally:
+        lab.exec(minion, ["systemctl", "start", "mnt-glusterfs.mount", f"{HEALER}.timer"])
+    assert "glusterfarm" in lab.exec(minion, ["ls", "/mnt/glusterfs/php/html/"]).stdout
+
+
+@pytest.mark.timeout(420)
+def test_an_added_minion_is_made_mounted_and_checked_and_touches_no_other(lab: Lab, project: Project) -> None:
+    from tests.lab.conftest import command  # noqa: PLC0415
+
+    clients = {minion.name: client_process(lab, minion.name) for minion in lab.minions()}
+    done = command([".venv/bin/python", "-m", "lab", "up", "--minions", "4"])
+    assert done.status == 0, done.text
+    grown = Lab.current()
+    assert len(grown.minions()) == 4
+    up = Project(directory=project.directory, lab=grown).pulumi("up", "--yes", "--skip-preview")
+    assert up.status == 0, up.text
+
+    assert client_process(grown, "minion-4")
+    assert {name: client_process(grown, name) for name in clients} == clients
+    labelled = grown.kubectl("get", "nodes", "-l", "glusterfarm/mounted.dev=true", "-o", "name").stdout.split()
+    assert labelled == [f"node/minion-{number}" for number in (1, 2, 3, 4)]
+
+
+def client_process(lab: Lab, minion: str) -> str:
+    """The process number of the Gluster client that serves the mount on ``minion``."""
+    return lab.exec(minion, ["pgrep", "-f", "^/usr/sbin/glusterfs .*/mnt/glusterfs$"]).stdout.strip()
+
+
+@pytest.mark.parametrize("kind", ["kill-client", "stop", "pause", "reboot"])
+def test_faults_are_what_they_say(lab: Lab, kind: str) -> None:
+    from tests.lab.conftest import command  # noqa: PLC0415
+
+    used = {pod["node"] for pod in pods(lab)}
+    minion = next(minion.name for minion in lab.minions() if minion.name not in used)
+    words = [".venv/bin/python", "-m", "lab", "fault"]
+    before = lab.exec(minion, ["cat", "/proc/sys/kernel/random/boot_id", "/proc/1/stat"]).stdout
+    client = client_process(lab, minion)
+    done = command([*words, kind, minion])
+    assert done.status == 0, done.text
+    try:
+        if kind == "kill-client":
+            assert client not in lab.exec(minion, ["pgrep", "glusterfs"], check=False).stdout.split()
+        if kind == "stop":
+            assert lab.state(minion) == "stopped"
+        if kind == "pause":
+            assert lab.state(minion) == "paused"
+            assert command(lab.ssh_argv(minion, ["true"])).status == 255
+    finally:
+        for back in {"stop": ["start"], "pause": ["resume"]}.get(kind, []):
+            assert command([*words, back, minion]).status == 0
+    eventually(lambda: minion in lab.nodes_ready(), seconds=90, what=f"{minion} is Ready again")
+    if kind == "reboot":
+        assert lab.exec(minion, ["cat", "/proc/sys/kernel/random/boot_id", "/proc/1/stat"]).stdout != before
+    eventually(lambda: client_process(lab, minion), seconds=60, what=f"{minion} has the volume mounted")
+    assert get(f"http://{lab.minions()[0].address}:30080/helloworld.html")

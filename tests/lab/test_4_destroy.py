@@ -1,0 +1,48 @@
+"""`pulumi destroy` takes back all it did to the minions and the cluster, and leaves the content on the volume."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from lab.context import Lab
+from tests.lab.conftest import Project
+
+pytestmark = pytest.mark.usefixtures("restored")
+
+
+@pytest.mark.timeout(420)
+def test_destroy_leaves_nothing_but_the_content(lab: Lab, project: Project) -> None:
+    done = project.pulumi("destroy", "--yes", "--skip-preview")
+    assert done.status == 0, done.text
+
+    for minion in lab.minions():
+        assert "/mnt/glusterfs" not in lab.exec(minion.name, ["cat", "/proc/self/mountinfo"]).stdout
+        units = lab.exec(minion.name, ["systemctl", "list-unit-files", "--no-legend", "mnt-glusterfs.*"], check=False)
+        assert units.stdout == ""
+        assert "glusterfs" not in lab.exec(minion.name, ["cat", "/etc/fstab"], check=False).stdout
+        assert lab.exec(minion.name, ["test", "-e", "/mnt/glusterfs"], check=False).returncode == 1
+        left = lab.exec(minion.name, ["find", "/etc", "/var/lib", "-xdev", "-iname", "*glusterfarm*"], check=False)
+        assert left.stdout == ""
+    nodes = json.loads(lab.kubectl("get", "nodes", "-o", "json").stdout)["items"]
+    for node in nodes:
+        assert not [key for key in node["metadata"]["labels"] if key.startswith("glusterfarm/")]
+        assert not [key for key in node["metadata"]["annotations"] if key.startswith("glusterfarm/")]
+    assert "NotFound" in lab.kubectl("get", "namespace", "glusterfarm", check=False).stderr
+
+    brick = lab.exec("gluster-1", ["gluster", "volume", "info", "MyVolume", "--xml"]).stdout
+    directory = brick.partition("<name>gluster-1:")[2].partition("<")[0]
+    slot = lab.exec("gluster-1", ["cat", f"{directory}/php/html/helloworld.html"]).stdout
+    assert slot == (project.directory / "content" / "helloworld.html").read_text()
+
+    again = project.pulumi("up", "--yes", "--skip-preview")
+    assert again.status == 0, again.text
+    said = json.loads(
+        next(
+            resource["outputs"]["stdout"]
+            for resource in json.loads(project.pulumi("stack", "export").out)["deployment"]["resources"]
+            if resource["urn"].endswith("::content-publish")
+        )
+    )
+    assert said["written"] == 0, "the content that stayed is found again"

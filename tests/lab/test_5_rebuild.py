@@ -1,0 +1,83 @@
+"""`make up` from whatever is left: a killed lab, a lock whose process is gone, another checkout's lab."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+from pathlib import Path
+
+import pytest
+import yaml
+
+from lab.context import CHECKOUT, Lab
+from tests.lab.conftest import Done, Project, command, eventually, get, make, report_of
+
+
+def test_another_checkouts_lab_is_refused_by_name(project: Project) -> None:
+    (project.directory / ".lab").unlink()
+    done = command([".venv/bin/python", "-m", "lab", "up"], cwd=project.directory)
+
+    assert done.status == 1
+    assert str(CHECKOUT) in done.err
+    assert "make -C" in done.err
+    assert "Traceback" not in done.text
+
+
+def test_a_stack_lock_whose_process_is_gone_is_cancelled(lab: Lab) -> None:
+    gone = subprocess.Popen(["true"])
+    gone.wait()
+    directory = lab.paths.state / ".pulumi" / "locks" / "organization" / "glusterfarm" / "dev"
+    directory.mkdir(parents=True, exist_ok=True)
+    lock = directory / "0b2a2a5e-0000-4000-8000-000000000000.json"
+    lock.write_text(
+        json.dumps(
+            {
+                "pid": gone.pid,
+                "username": "root",
+                "hostname": socket.gethostname(),
+                "timestamp": "2026-01-02T03:04:05Z",
+            }
+        )
+    )
+    done = command([".venv/bin/python", "-m", "lab", "deploy"])
+
+    assert done.status == 0, done.text
+    assert f"process {gone.pid} of root" in done.out
+    assert not lock.exists()
+
+
+@pytest.mark.timeout(900)
+def test_make_up_after_everything_was_killed(lab: Lab, made: Done) -> None:
+    before = yaml.safe_load(lab.paths.inventory.read_text())
+    entry = lab.registry.read()
+    assert entry is not None
+    for process in entry.machines.values():
+        os.killpg(process.pid, signal.SIGKILL)
+    eventually(lambda: not entry.alive(), seconds=10, what="every machine's processes are gone")
+
+    done = make("up")
+
+    last = report_of(done)
+    release = get(f"http://{lab.minions()[0].address}:30080/glusterfarm-release").strip()
+    assert release in last
+    assert "NOT MOUNTED" not in last
+    after = yaml.safe_load(lab.paths.inventory.read_text())
+    old = {minion["name"]: minion["generation"] for minion in before["minions"]}
+    for minion in after["minions"]:
+        assert minion["generation"] != old.get(minion["name"]), "its machines are new"
+    assert Lab.current().lab_id != lab.lab_id
+
+
+def test_preflight_names_all_that_is_missing(tmp_path: Path) -> None:
+    """As a user who is not root, on this very host."""
+    done = command(
+        ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "/usr/bin/python3", "-m", "lab.preflight"],
+        env={"HOME": str(tmp_path), "PYTHONDONTWRITEBYTECODE": "1"},
+    )
+
+    assert done.status == 1
+    assert "root" in done.text
+    assert "Traceback" not in done.text

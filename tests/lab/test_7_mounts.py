@@ -1,0 +1,395 @@
+"""Mounts one can trust: what the farm does about every way in which a mount, its volume or its minion fails."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import pytest
+import yaml
+
+from lab.context import CHECKOUT, Lab
+from tests.lab.conftest import Done, Project, command, copy_of_project, eventually, get, make
+from tests.support.visitor import Visitor
+
+MOUNT = "/mnt/glusterfs"
+PAGE = (CHECKOUT / "content" / "helloworld.html").read_text()
+HEALER = "glusterfarm-heal-mnt-glusterfs.service"
+#: The lab's volume has this; a brick whose host vanishes stalls its clients for up to twice as long.
+PING_TIMEOUT_SECONDS = 5
+
+
+def pods(lab: Lab) -> list[dict[str, str]]:
+    """``{"name", "node", "ip", "ready"}`` of each pod of the farm that nobody is deleting."""
+    items = json.loads(lab.kubectl("get", "pods", "-n", "glusterfarm", "-o", "json").stdout)["items"]
+    return [
+        {
+            "name": item["metadata"]["name"],
+            "node": item["spec"].get("nodeName", ""),
+            "ip": item["status"].get("podIP", ""),
+            "ready": str(all(one["ready"] for one in item["status"].get("containerStatuses", [{"ready": False}]))),
+            "restarts": str(sum(one["restartCount"] for one in item["status"].get("containerStatuses", []))),
+        }
+        for item in items
+        if "deletionTimestamp" not in item["metadata"]
+    ]
+
+
+def a_fresh_pod(lab: Lab) -> dict[str, str]:
+    """A pod to do something to: one that was never restarted, for the kubelet makes one wait that was."""
+    victim = min(pods(lab), key=lambda pod: pod["node"])
+    if victim["restarts"] != "0":
+        lab.kubectl("delete", "pod", "-n", "glusterfarm", victim["name"])
+        eventually(lambda: all_serve(lab), seconds=60, what="a pod in its place serves")
+        return a_fresh_pod(lab)
+    return victim
+
+
+def client(lab: Lab, minion: str) -> str:
+    """The process that serves the mount on ``minion``; '' when there is none."""
+    return lab.exec(minion, ["pgrep", "-f", f"^/usr/sbin/glusterfs .*{MOUNT}$"], check=False).stdout.strip()
+
+
+def mounted(lab: Lab, minion: str) -> bool:
+    table = lab.exec(minion, ["cat", "/proc/self/mountinfo"]).stdout
+    return any(line.split()[4] == MOUNT and " - fuse.glusterfs " in line for line in table.splitlines())
+
+
+def serves(lab: Lab, minion: str) -> bool:
+    """Whether a ready pod on ``minion``, asked by its own address, gives the page."""
+    here = [pod for pod in pods(lab) if pod["node"] == minion]
+    return bool(here) and all(
+        pod["ready"] == "True" and get(f"http://{pod['ip']}/helloworld.html", timeout=2) == PAGE for pod in here
+    )
+
+
+def all_serve(lab: Lab) -> bool:
+    return len(pods(lab)) == 2 and all(serves(lab, pod["node"]) for pod in pods(lab))
+
+
+def visitor(lab: Lab, *, timeout: float = 5) -> Visitor:
+    """Comes in through the second minion, whose network the tests here leave alone."""
+    return Visitor(f"http://{lab.minions()[1].address}:30080/helloworld.html", PAGE, timeout=timeout)
+
+
+def fault(kind: str, name: str) -> None:
+    done = command([".venv/bin/python", "-m", "lab", "fault", kind, name])
+    assert done.status == 0, done.text
+
+
+@pytest.fixture(autouse=True)
+def serving(lab: Lab) -> None:
+    """Each test begins with a farm that serves from every pod."""
+    eventually(lambda: all_serve(lab), seconds=90, what="both pods serve")
+
+
+def report(record: Callable[[str, object], None], **measured: object) -> None:
+    for name, value in measured.items():
+        record(name, value)
+        print(f"{name}: {value}")
+
+
+def test_a_killed_client_is_healed_under_its_pod(lab: Lab, record_property: Callable[[str, object], None]) -> None:
+    """Its pod is half of the farm: until the cluster knows that it restarts, half of all requests reach it in vain."""
+    victim = a_fresh_pod(lab)
+    minion = victim["node"]
+    old = client(lab, minion)
+    with visitor(lab) as seen:
+        time.sleep(5)
+        begun = time.monotonic()
+        lab.exec(minion, ["kill", "-KILL", old])
+        eventually(lambda: client(lab, minion) not in ("", old), seconds=30, what=f"{minion} has another client")
+        remounted = time.monotonic() - begun
+        eventually(lambda: serves(lab, minion), seconds=30 - remounted, what=f"{minion} serves again")
+        served = time.monotonic() - begun
+        time.sleep(max(0.0, 35 - served))
+    report(
+        record_property,
+        remounted=round(remounted, 1),
+        served=round(served, 1),
+        visits=len(seen.visits),
+        faults=dict(Counter(visit.fault for visit in seen.faults)),
+        span=(round(seen.faults[0].at - begun, 1), round(seen.faults[-1].at - begun, 1)) if seen.faults else (),
+    )
+    assert not seen.lies
+    late = [visit for visit in seen.faults if visit.at > begun + 30]
+    assert not late, "it did not only begin to serve, it went on"
+    assert victim["name"] in {pod["name"] for pod in pods(lab)}, "its pod was kept"
+
+
+def test_an_unmounted_volume_is_mounted_again_and_reported(
+    lab: Lab, record_property: Callable[[str, object], None]
+) -> None:
+    minion = a_fresh_pod(lab)["node"]
+    since = lab.exec(minion, ["date", "+%s"]).stdout.strip()
+    begun = time.monotonic()
+    lab.exec(minion, ["umount", "--lazy", MOUNT])
+    eventually(lambda: mounted(lab, minion), seconds=30, what=f"{minion} has the volume mounted")
+    report(record_property, remounted=round(time.monotonic() - begun, 1))
+
+    def told() -> bool:
+        words = ["journalctl", "-q", "-o", "cat", "--since", f"@{since}", "-u", HEALER]
+        return f"{minion}: {MOUNT} is mounted: nothing was mounted" in lab.exec(minion, words).stdout
+
+    eventually(told, seconds=5, what="the journal tells")
+    assert lab.exec(minion, ["cat", f"{MOUNT}/php/html/helloworld.html"]).stdout == PAGE
+
+
+def test_a_rebooted_minion_mounts_before_its_kubelet_starts_a_pod(
+    lab: Lab, record_property: Callable[[str, object], None]
+) -> None:
+    minion = a_fresh_pod(lab)["node"]
+    fault("reboot", minion)
+    begun = time.monotonic()
+
+    def started(unit: str, what: str) -> int:
+        shown = lab.exec(minion, ["systemctl", "show", "--value", "-p", what, unit]).stdout.strip()
+        return int(shown)
+
+    mount = started("mnt-glusterfs.mount", "ActiveEnterTimestampMonotonic")
+    kubelet = started("kubelet.service", "ExecMainStartTimestampMonotonic")
+    assert 0 < mount < kubelet, "in microseconds since the boot"
+    assert mounted(lab, minion)
+    eventually(lambda: serves(lab, minion), seconds=60, what=f"the pod on {minion} serves again")
+    report(record_property, mounted_before_kubelet=(kubelet - mount) / 1e6, served=round(time.monotonic() - begun, 1))
+
+
+def test_reads_go_on_when_a_bricks_server_vanishes(lab: Lab, record_property: Callable[[str, object], None]) -> None:
+    bound = 2 * PING_TIMEOUT_SECONDS
+    with visitor(lab, timeout=bound + 5) as seen:
+        time.sleep(2)
+        fault("pause", "gluster-1")
+        try:
+            time.sleep(bound + 3)
+            late = len(seen.visits)
+            time.sleep(2)
+            assert len(seen.visits) > late, "reads go on while the server is still away"
+        finally:
+            fault("resume", "gluster-1")
+    report(record_property, longest_silence=round(seen.longest_silence(), 1), visits=len(seen.visits))
+    report(record_property, faults=dict(Counter(visit.fault for visit in seen.faults)))
+    assert not seen.lies
+    assert seen.longest_silence() <= bound
+    assert max(visit.seconds for visit in seen.visits) <= bound + 1
+
+
+def test_a_volume_without_quorum_is_waited_for(lab: Lab, record_property: Callable[[str, object], None]) -> None:
+    clients = {minion.name: client(lab, minion.name) for minion in lab.minions()[:2]}
+    restarts = {pod["name"]: pod["restarts"] for pod in pods(lab)}
+    away = ("gluster-1", "gluster-3")
+    with visitor(lab, timeout=2) as seen:
+        time.sleep(2)
+        for server in away:
+            fault("pause", server)
+        try:
+            time.sleep(4 * PING_TIMEOUT_SECONDS)
+            gone = time.monotonic()
+            time.sleep(3)
+            assert all(visit.fault for visit in seen.visits if visit.at > gone), "without quorum nothing can be served"
+        finally:
+            for server in away:
+                fault("resume", server)
+        back = time.monotonic()
+        eventually(lambda: all_serve(lab), seconds=15, what="every pod serves again")
+        served = time.monotonic() - back
+        time.sleep(1)
+    report(record_property, served=round(served, 1), faults=dict(Counter(visit.fault for visit in seen.faults)))
+    assert not seen.lies, "an empty or wrong page was given for a right one"
+    assert {minion: client(lab, minion) for minion in clients} == clients, "no client was ended"
+    assert {pod["name"]: pod["restarts"] for pod in pods(lab)} == restarts, "nor a container"
+
+
+def test_a_rotated_key_disturbs_no_mount(lab: Lab, project: Project) -> None:
+    minions = [minion.name for minion in lab.minions()]
+    before = {minion: client(lab, minion) for minion in minions}
+    key = project.directory / "rotated"
+    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(key)], check=True, timeout=30)
+    allowed = "/home/farm/.ssh/authorized_keys"
+    for minion in minions:
+        lab.exec(minion, ["tee", "-a", allowed], stdin=key.with_suffix(".pub").read_text())
+    secret = project.pulumi("config", "set", "--secret", "sshPrivateKey", "--", key.read_text())
+    assert secret.status == 0, secret.text
+    try:
+        done = project.pulumi("up", "--yes", "--skip-preview")
+        assert done.status == 0, done.text
+        assert "PRIVATE KEY" not in done.text
+        assert re.search(r"\d+ updated", done.out), "the commands were run with the other key"
+        assert {minion: client(lab, minion) for minion in minions} == before
+    finally:
+        back = command([".venv/bin/python", "-m", "lab", "deploy"])
+        for minion in minions:
+            lab.exec(minion, ["sed", "-i", "$d", allowed])
+    assert back.status == 0, back.text
+    assert {minion: client(lab, minion) for minion in minions} == before
+
+
+def test_an_up_killed_in_the_middle_is_taken_up_by_the_next(lab: Lab, project: Project) -> None:
+    project.edit("content/helloworld.html", "Hello, world!", "Hello, half!")
+    project.own_inventory()
+    environment = lab.environment()
+    log = project.directory / "up.log"
+    with log.open("wb") as output:
+        up = subprocess.Popen(
+            ["pulumi", "up", "--yes", "--skip-preview", "--non-interactive", "--color", "never"],
+            cwd=project.directory,
+            env={**os.environ, **environment},
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+        )
+        eventually(lambda: "content-publish updating" in log.read_text(), seconds=60, what="it is publishing")
+        up.send_signal(signal.SIGKILL)
+        up.wait()
+    done = command([".venv/bin/python", "-m", "lab", "deploy"])
+
+    assert done.status == 0, done.text
+    assert f"process {up.pid} of root" in done.out, "the lock of the killed one was told and cancelled"
+    eventually(lambda: all_serve(lab), seconds=10, what="the page of this checkout is served by every pod")
+    again = command([".venv/bin/python", "-m", "lab", "deploy"])
+    assert "pulumi up: unchanged" in again.out, again.text
+
+
+@dataclass(frozen=True, kw_only=True)
+class Removal:
+    """A minion with a pod was taken out of a project's inventory, and `up` run, under a visitor's eyes."""
+
+    project: Project
+    minion: str
+    primary: str
+    whole: str
+    pods: set[str]
+    clients: dict[str, str]
+    up: Done
+    seen: Visitor
+
+    def up_with(self, *others: dict[str, object]) -> Done:
+        """`up` with every minion of the lab again, and ``others``."""
+        inventory = yaml.safe_load(self.whole)
+        inventory["minions"] += others
+        inventory["others"] = []
+        self.project.write("inventory.yaml", yaml.safe_dump(inventory))
+        return self.project.pulumi("up", "--yes", "--skip-preview")
+
+
+@pytest.fixture(scope="module")
+def removal(made: Done, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Removal]:
+    lab = Lab.current()
+    eventually(lambda: all_serve(lab), seconds=90, what="both pods serve")
+    minion = max(pod["node"] for pod in pods(lab) if pod["node"] != lab.minions()[-1].name)
+    running = lab.exec(minion, ["pgrep", "-a", "-f", f"^/usr/sbin/glusterfs .*{MOUNT}$"]).stdout
+    primary = running.partition("--volfile-server=")[2].split()[0]
+    project = copy_of_project(lab, tmp_path_factory.mktemp("removal") / "project")
+    path = project.own_inventory()
+    whole = path.read_text()
+    inventory = yaml.safe_load(whole)
+    inventory["minions"] = [entry for entry in inventory["minions"] if entry["name"] != minion]
+    path.write_text(yaml.safe_dump(inventory))
+    clients = {other.name: client(lab, other.name) for other in lab.minions() if other.name != minion}
+    before = {pod["name"] for pod in pods(lab) if pod["node"] == minion}
+    with Visitor(f"http://{lab.machine(minion).address}:30080/helloworld.html", PAGE) as seen:
+        up = project.pulumi("up", "--yes", "--skip-preview")
+    try:
+        yield Removal(
+            project=project,
+            minion=minion,
+            primary=primary,
+            whole=whole,
+            pods=before,
+            clients=clients,
+            up=up,
+            seen=seen,
+        )
+    finally:
+        make("up")
+
+
+def make_user_without_sudo(lab: Lab, machine: str) -> None:
+    """A user `limited` who may log in as the lab's own may."""
+    lab.exec(machine, ["useradd", "--create-home", "limited"])
+    lab.exec(machine, ["cp", "-r", "/home/farm/.ssh", "/home/limited/.ssh"])
+    lab.exec(machine, ["chown", "-R", "limited:", "/home/limited/.ssh"])
+
+
+def test_a_removed_minion_is_drained_then_unmounted_and_no_other_is_touched(
+    lab: Lab, removal: Removal, record_property: Callable[[str, object], None]
+) -> None:
+    assert removal.up.status == 0, removal.up.text
+    minion = removal.minion
+
+    assert not mounted(lab, minion)
+    units = ["systemctl", "list-unit-files", "--no-legend", "mnt-glusterfs.*", "glusterfarm-*"]
+    assert lab.exec(minion, units, check=False).stdout == ""
+    shown = json.loads(lab.kubectl("get", "node", minion, "-o", "json").stdout)["metadata"]
+    assert not [key for key in (*shown["labels"], *shown["annotations"]) if key.startswith("glusterfarm/")]
+    assert not removal.pods & {pod["name"] for pod in pods(lab)}
+    assert {other: client(lab, other) for other in removal.clients} == removal.clients
+    eventually(
+        lambda: all_serve(lab) and minion not in {pod["node"] for pod in pods(lab)}, seconds=30, what="others serve"
+    )
+    report(
+        record_property,
+        seconds=round(removal.up.seconds, 1),
+        visits=len(removal.seen.visits),
+        faults=dict(Counter(visit.fault for visit in removal.seen.faults)),
+    )
+    assert not removal.seen.faults, "the visitor notices nothing"
+
+
+def test_a_mount_helper_that_lies_fails_up_and_nothing_is_written(lab: Lab, removal: Removal) -> None:
+    helper, minion = "/sbin/mount.glusterfs", removal.minion
+    lab.exec(minion, ["mv", helper, f"{helper}.real"])
+    lab.exec(minion, ["ln", "-s", "/bin/true", helper])
+    try:
+        done = removal.up_with()
+    finally:
+        lab.exec(minion, ["mv", f"{helper}.real", helper])
+
+    assert done.status != 0
+    assert f"glusterfarm: {minion}: " in done.text
+    assert f"is not mounted on {MOUNT}, whatever the mount helper said" in done.text
+    assert "Traceback" not in done.text
+    assert lab.exec(minion, ["test", "-e", MOUNT], check=False).returncode == 1, "what it made is gone again"
+    shown = json.loads(lab.kubectl("get", "node", minion, "-o", "json").stdout)["metadata"]
+    assert not [key for key in shown["labels"] if key.startswith("glusterfarm/")]
+
+
+def test_minions_that_cannot_be_had_are_told_and_keep_no_other_waiting(
+    lab: Lab, removal: Removal, record_property: Callable[[str, object], None]
+) -> None:
+    """And the one that can is mounted, though the volfile server it asks first is off."""
+    minion = removal.minion
+    known = {entry["name"]: entry for part in yaml.safe_load(removal.whole).values() for entry in part}
+    up = [server.name for server in lab.gluster_servers() if server.name != removal.primary]
+    make_user_without_sudo(lab, "control-1")
+    nobody = str(lab.topology.network.network_address + 99)
+    strangers = {
+        "wrong-key": {**known[up[0]], "hostKey": known["minion-1"]["hostKey"]},
+        "wrong-user": {**known[up[1]], "user": "nobody-here"},
+        "no-sudo": {**known["control-1"], "user": "limited"},
+        "black-hole": {**known["minion-1"], "host": nobody},
+    }
+    fault("stop", removal.primary)
+    try:
+        done = removal.up_with(*({**entry, "name": name, "node": name} for name, entry in strangers.items()))
+        fresh = mounted(lab, minion)
+    finally:
+        fault("start", removal.primary)
+        lab.exec("control-1", ["userdel", "--remove", "limited"], check=False)
+    report(record_property, seconds=round(done.seconds, 1), off=removal.primary)
+
+    assert done.status != 0
+    for name in strangers:
+        assert f"mount-{name}" in done.text, done.text
+    assert "Traceback" not in done.text
+    assert done.seconds < 90
+    assert fresh, done.text
+    shown = json.loads(lab.kubectl("get", "node", minion, "-o", "json").stdout)["metadata"]
+    assert "glusterfarm/mounted.dev" in shown["labels"]
+    assert {other: client(lab, other) for other in removal.clients} == removal.clients

@@ -1,0 +1,91 @@
+"""What the lab's own providers do not know they refuse by name, before anything happens.
+
+These are about our programs alone, whichever the engine would use here.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from lab.plugins.install import VARIABLE, install
+from tests.plugins.harness import Project
+
+
+@pytest.fixture
+def own(project: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
+    """A project whose engine has the lab's own programs."""
+    home = tmp_path / "own-home"
+    monkeypatch.delenv(VARIABLE, raising=False)
+    monkeypatch.setenv("HOME", str(tmp_path / "nobody"))
+    lines = install(home, tmp_path / "bin", Path(sys.executable))
+    assert all("the lab's own" in line for line in lines)
+    project.environment |= {"PULUMI_HOME": str(home)}
+    return project
+
+
+def test_unknown_resource_types(own: Project) -> None:
+    own.write("""
+        import pulumi_command, pulumi_kubernetes as k8s
+        if args["which"] == "command":
+            asset = pulumi.FileAsset("Pulumi.yaml")
+            pulumi_command.remote.CopyToRemote("c", connection={"host": "192.0.2.1"}, source=asset, remote_path="/x")
+        else:
+            k8s.rbac.v1.Role("r", rules=[])
+        """)
+    assert (
+        "unknown resource type command:remote:CopyToRemote: the lab's own provider knows "
+        "command:local:Command, command:remote:Command"
+    ) in own.preview_text(which="command")
+    shown = own.preview_text(which="kubernetes")
+    assert "unknown resource type kubernetes:rbac.authorization.k8s.io/v1:Role: the lab's own provider knows" in shown
+    assert "kubernetes:core/v1:ReplicationController" in shown
+
+
+RAW = """
+    class Raw(pulumi.CustomResource):
+        def __init__(self, kind, inputs):
+            super().__init__(kind, "c", inputs, pulumi.ResourceOptions(version="1.2.1"))
+    Raw(args["kind"], args["inputs"])
+    """
+
+
+def test_wrong_inputs_of_a_local_command_are_listed_all_at_once(own: Project) -> None:
+    own.write(RAW)
+    wrong = {"create": 7, "logging": "loud", "environment": {"A": 1}, "typo": "x", "assetPaths": ["*"]}
+    shown = own.preview_text(kind="command:local:Command", inputs=wrong)
+    assert "create must be a string, not 7" in shown
+    assert "logging must be one of stdout, stderr, stdoutAndStderr, none, not 'loud'" in shown
+    assert "environment must be a map of strings" in shown
+    assert "typo: unknown input; known are" in shown
+    assert "assetPaths: the lab's own provider collects no files" in shown
+
+
+def test_wrong_inputs_of_a_connection_are_listed_all_at_once(own: Project) -> None:
+    own.write(RAW)
+    wrong = {"connection": {"port": "22", "hots": "x", "proxy": {}}}
+    shown = own.preview_text(kind="command:remote:Command", inputs=wrong)
+    assert "connection.host is required" in shown
+    assert "connection.port must be a whole number, not '22'" in shown
+    assert "connection.hots: unknown input" in shown
+    assert "connection.proxy.host is required" in shown
+
+
+def test_functions_are_refused(own: Project) -> None:
+    own.write("""
+        from pulumi_command import local
+        local.run(command="true")
+        """)
+    assert "unknown function command:local:run" in own.up(fails=True).diagnostics
+
+
+def test_condition_that_cannot_be_read_is_found_before_anything_is_created(own: Project) -> None:
+    own.write("""
+        import pulumi_kubernetes as k8s
+        k8s.core.v1.ConfigMap("map", metadata={"annotations": {"pulumi.com/waitFor": "status.phase=Running"}})
+        """)
+    own.environment["KUBECONFIG"] = "/nowhere"
+    shown = own.preview_text()
+    assert """pulumi.com/waitFor: expected a "jsonpath=" or "condition=" prefix, got 'status.phase=Running'""" in shown

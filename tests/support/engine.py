@@ -1,0 +1,166 @@
+"""A fake engine: runs the program without providers and records every resource as the engine would see it.
+
+Pulumi's own mocks hide what this project promises (parents, dependencies, what replaces, which provider): a monitor
+that overrides ``RegisterResource`` sees the whole request.
+"""
+
+from __future__ import annotations
+
+import runpy
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pulumi
+from pulumi.runtime import mocks, rpc, settings
+from pulumi.runtime.config import set_all_config
+from pulumi.runtime.proto import resource_pb2
+from pulumi.runtime.stack import run_pulumi_func
+from pulumi.runtime.sync_await import _sync_await
+
+PROJECT = "glusterfarm"
+PROGRAM = Path(__file__).parents[2] / "__main__.py"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Registered:
+    """One resource of a run: names instead of URNs where a reader would use them."""
+
+    type: str
+    name: str
+    inputs: Mapping[str, Any]
+    parent: str
+    depends_on: frozenset[str]
+    provider: str
+    replace_on_changes: tuple[str, ...]
+    request: Any = field(repr=False)
+
+    @property
+    def key(self) -> tuple[str, str]:
+        return (self.type, self.name)
+
+
+class _Providers(mocks.Mocks):
+    """Outputs as the real providers give them, where the program reads one."""
+
+    def new_resource(self, args: mocks.MockResourceArgs) -> tuple[str | None, dict[Any, Any]]:
+        outputs = dict(args.inputs)
+        if args.typ == "kubernetes:core/v1:ReplicationController":
+            outputs["metadata"] = {"name": f"{args.name}-0a1b2c3d", **outputs["metadata"]}
+        if args.typ == "kubernetes:core/v1:Service":
+            outputs["spec"] = {**outputs["spec"], "clusterIP": "10.0.0.10"}
+            outputs["status"] = {"loadBalancer": {"ingress": [{"ip": "192.0.2.7"}]}}
+        if args.typ == "command:local:Command":
+            outputs["stdout"] = '{"servedBy": {"php-0a1b2c3d-x": 11, "php-0a1b2c3d-y": 9}}'
+        return f"{args.name}-id", outputs
+
+    def call(self, args: mocks.MockCallArgs) -> tuple[dict[Any, Any], list[tuple[str, str]] | None]:
+        raise AssertionError(f"the program looked something up: {args.token}")
+
+
+class _Monitor(mocks.MockMonitor):
+    def __init__(self, registered: list[Registered], failing: tuple[str, str] | None) -> None:
+        super().__init__(_Providers())
+        self._registered = registered
+        self._failing = failing
+
+    def RegisterResource(self, request: Any) -> Any:  # noqa: N802 (the protocol's name)
+        response = super().RegisterResource(request)  # type: ignore[no-untyped-call]
+        if request.type != "pulumi:pulumi:Stack":
+            self._registered.append(
+                Registered(
+                    type=request.type,
+                    name=request.name,
+                    inputs=_plain(rpc.deserialize_properties(request.object, keep_unknowns=True)),
+                    parent=_name(request.parent),
+                    depends_on=frozenset(_kind_and_name(urn) for urn in request.dependencies),
+                    provider=_name(request.provider.rpartition("::")[0]),
+                    replace_on_changes=tuple(request.replaceOnChanges),
+                    request=request,
+                )
+            )
+        if (request.type, request.name) == self._failing:
+            return resource_pb2.RegisterResourceResponse(urn=response.urn, result=resource_pb2.Result.FAIL)
+        return response
+
+
+@dataclass(frozen=True, kw_only=True)
+class Run:
+    """What one run of a program registered and exported."""
+
+    resources: tuple[Registered, ...]
+    exports: Mapping[str, Any]
+
+    def one(self, type_: str, name: str) -> Registered:
+        (found,) = [resource for resource in self.resources if resource.key == (type_, name)]
+        return found
+
+    def of_type(self, type_: str) -> list[Registered]:
+        return [resource for resource in self.resources if resource.type == type_]
+
+
+def run(
+    program: Callable[[], Mapping[str, pulumi.Input[Any]] | None],
+    *,
+    config: Mapping[str, str] | None = None,
+    secrets: tuple[str, ...] = (),
+    stack: str = "dev",
+    failing: tuple[str, str] | None = None,
+) -> Run:
+    """Run ``program`` as a preview with ``config`` (full keys) and give what it registered; its errors come through.
+
+    The resource ``failing`` (type, name) is answered as the engine answers where it goes on after an error.
+    """
+    registered: list[Registered] = []
+    exports: dict[str, Any] = {}
+    mocks.set_mocks(_Providers(), PROJECT, stack, preview=True, monitor=_Monitor(registered, failing))
+    set_all_config(dict(config or {}), list(secrets))
+    settings.SETTINGS.rpc_manager.clear()
+    settings.SETTINGS.outputs.clear()
+
+    def body() -> None:
+        for name, value in (program() or {}).items():
+            pulumi.Output.from_input(value).apply(partial(exports.__setitem__, name))
+
+    _sync_await(run_pulumi_func(body))
+    return Run(resources=tuple(registered), exports=exports)
+
+
+def run_main(
+    config: Mapping[str, str],
+    *,
+    secrets: tuple[str, ...] = (),
+    stack: str = "dev",
+    failing: tuple[str, str] | None = None,
+    monkeypatch: Any,
+) -> Run:
+    """Run the project's own ``__main__.py``; its exports are recorded instead of sent to an engine."""
+
+    def program() -> Mapping[str, pulumi.Input[Any]]:
+        exports: dict[str, pulumi.Input[Any]] = {}
+        monkeypatch.setattr(pulumi, "export", exports.__setitem__)
+        runpy.run_path(str(PROGRAM), run_name="__main__")
+        return exports
+
+    return run(program, config=config, secrets=secrets, stack=stack, failing=failing)
+
+
+def _plain(value: Any) -> Any:
+    """``value`` without the marks of secrets inside it."""
+    if rpc.is_rpc_secret(value):
+        return _plain(rpc.unwrap_rpc_secret(value))
+    if isinstance(value, Mapping):
+        return {key: _plain(inner) for key, inner in value.items()}
+    return [_plain(inner) for inner in value] if isinstance(value, list) else value
+
+
+def _name(urn: str) -> str:
+    return urn.rpartition("::")[2]
+
+
+def _kind_and_name(urn: str) -> str:
+    """``kubernetes:core/v1:Service web`` of a URN: what a reader of a failed assertion wants to see."""
+    _, _, types, name = urn.split("::")
+    return f"{types.rpartition('$')[2]} {name}"

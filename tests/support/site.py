@@ -1,0 +1,141 @@
+"""A site on a pretended volume behind loopback minions, published to with the real publisher."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import json
+import os
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from publisher.manifest import Manifest
+from publisher.progress import Progress
+from publisher.publish import Order, Outcome, publish
+from tests.support.sshd import Loopback, LoopbackMinion
+from tests.support.trees import RESERVED, Tree, read_tree, write_tree
+
+ROOT = Path(__file__).parents[2]
+
+ONE: Tree = {b"index.php": (b"one", False), b"css": {b"farm.css": (b"c", False)}, b"old": (b"o", False)}
+TWO: Tree = {b"index.php": (b"two", False), b"css": {b"farm.css": (b"c", False)}, b"new": (b"n", True)}
+THREE: Tree = {b"index.php": (b"three", False), b"css": {b"farm.css": (b"c", False)}}
+
+
+@dataclass(kw_only=True, repr=False)
+class PublishedSite:
+    """The site `php` on ``volume``, which every one of ``minions`` has mounted."""
+
+    directory: Path
+    volume: Path
+    minions: list[LoopbackMinion]
+    loopback: Loopback
+    said: list[str] = field(default_factory=list)
+
+    @property
+    def path(self) -> Path:
+        """The site's directory."""
+        return self.volume / "php"
+
+    @property
+    def source(self) -> Path:
+        """The content directory."""
+        return self.directory / "content"
+
+    def content(self, tree: Tree) -> str:
+        """Make ``tree`` the content; give its release."""
+        if self.source.exists():
+            shutil.rmtree(self.source)
+        write_tree(self.source, tree)
+        return Manifest.of(self.source).release
+
+    def publish(self, tree: Tree | None = None, *, grace: float = 0) -> Outcome:
+        """Publish the content (``tree``, when given) in this process."""
+        if tree is not None:
+            self.content(tree)
+        order = Order(
+            source=self.source, manifest=Manifest.of(self.source), mount=str(self.volume), site="php", grace=grace
+        )
+        out = io.StringIO()
+        try:
+            return asyncio.run(publish([minion.entry() for minion in self.minions], order, Progress(out=out)))
+        finally:
+            self.said = out.getvalue().splitlines()
+
+    def start(self, verb: str = "publish", *words: str, plan: str = "") -> subprocess.Popen[str]:
+        """Start ``python -m publisher`` as the program does."""
+        inventory = self.directory / "inventory.yaml"
+        inventory.write_text(
+            json.dumps(
+                {
+                    "minions": [
+                        {"name": minion.name, "host": "127.0.0.1", "port": minion.port, "hostKey": minion.host_key}
+                        for minion in self.minions
+                    ]
+                }
+            )
+        )
+        words = words or ("--source", str(self.source))
+        process = subprocess.Popen(
+            [
+                *(sys.executable, "-m", "publisher", verb, "--inventory", str(inventory)),
+                *("--minions", ",".join(f"{minion.name}@g1" for minion in self.minions)),
+                *("--mount-path", str(self.volume), "--site", "php", *words),
+            ],
+            cwd=ROOT,
+            env=os.environ | {"GLUSTERFARM_SSH_PRIVATE_KEY": self.loopback.private_key},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        assert process.stdin
+        process.stdin.write(plan)
+        process.stdin.close()
+        process.stdin = None
+        return process
+
+    def run(self, verb: str = "publish", *words: str, plan: str = "") -> tuple[int, str, str]:
+        """Run ``python -m publisher``; give exit status, stdout and stderr."""
+        process = self.start(verb, *words, plan=plan)
+        stdout, stderr = process.communicate(timeout=60)
+        return process.returncode, stdout, stderr
+
+    def live(self) -> Tree:
+        """What a visitor's web server finds, without the publisher's own files."""
+        tree = read_tree(self.path / "html")
+        return {name: what for name, what in tree.items() if name not in RESERVED}
+
+    def live_slot(self) -> str:
+        """The slot that `html` links to."""
+        return (self.path / "html").readlink().name
+
+    def previous_slot(self) -> str:
+        """The slot that was live before."""
+        return (self.path / "slots" / f"{self.live_slot()}.before").read_text().split()[0]
+
+    def slot(self, name: str) -> Tree:
+        """What a slot holds, without the publisher's own files; proven to be what its manifest and its release say."""
+        directory = self.path / "slots" / name
+        manifest = Manifest.parse((self.path / "slots" / f"{name}.manifest").read_text())
+        tree = read_tree(directory)
+        assert tree.pop(b"glusterfarm-release") == (f"{manifest.release}\n".encode(), False)
+        assert tree.pop(b"glusterfarm-pod") == b"/etc/glusterfarm/pod/name"
+        scratch = self.directory / "scratch"
+        shutil.rmtree(scratch, ignore_errors=True)
+        write_tree(scratch, tree)
+        assert Manifest.of(scratch) == manifest
+        return tree
+
+
+def stale(command: str) -> str:
+    """What a minion that still sees another release says."""
+    return """printf '{"slot": "a", "release": "000000000000"}'""" if verb_of(command) == "live" else command
+
+
+def verb_of(command: str) -> str:
+    """The verb of a publish.sh command line."""
+    return command.partition("' publish ")[2].split(" ")[0]

@@ -1,0 +1,157 @@
+"""The gate, run as the program runs it: what it accepts, what it waits for, and what it says of each pod."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+
+import pytest
+
+from tests.support.pods import CONTROLLER, RELEASE, WebPod
+from tests.unit.checks.conftest import Check
+
+ONE, TWO = f"{CONTROLLER}-0", f"{CONTROLLER}-1"
+
+
+def test_every_pod_is_asked_by_its_own_address(check: Check) -> None:
+    status, stdout, stderr = check.gate()
+    assert (status, stderr) == (0, "")
+    assert json.loads(stdout) == {"release": RELEASE, "pods": {ONE: "minion-1", TWO: "minion-2"}}
+    assert [pod.asked for pod in check.farm.pods] == [["/glusterfarm-release"]] * 2
+
+
+def test_a_pod_with_another_release_is_named_with_what_it_answers(check: Check) -> None:
+    check.farm.pods[1].answers["/glusterfarm-release"] = (200, b"ffffffffffff\n")
+    began = time.monotonic()
+    status, stdout, stderr = check.gate("--timeout", "2")
+    assert (status, stdout) == (1, "")
+    assert 2 <= time.monotonic() - began < 20
+    assert stderr.startswith(f"error: controller {CONTROLLER} does not serve release {RELEASE} from 2 pods within 2 s:")
+    assert f"pod {TWO} on node minion-2 answers /glusterfarm-release on 127.0.0.11:{check.farm.port}" in stderr
+    assert "HTTP 200 'ffffffffffff'" in stderr
+    assert ONE not in stderr
+    assert "kubectl" in stderr
+    assert stderr.count("\n") == 1
+
+
+def test_a_pod_without_the_site_is_named(check: Check) -> None:
+    del check.farm.pods[0].answers["/glusterfarm-release"]
+    status, _, stderr = check.gate("--timeout", "0.5")
+    assert status == 1
+    assert f"pod {ONE} on node minion-1 answers" in stderr
+    assert "HTTP 404 '<h1>Not Found</h1>'" in stderr
+
+
+def test_a_pod_in_which_nobody_listens_is_named(check: Check) -> None:
+    check.farm.pods.append(WebPod(name="dead", node="minion-1", ip="127.0.0.99", port=check.farm.port))
+    status, _, stderr = check.gate("--timeout", "0.5", pods=3)
+    assert status == 1
+    assert "pod dead on node minion-1 answers" in stderr
+    assert "connection failed" in stderr
+
+
+def test_a_pod_that_is_not_ready_is_named_with_the_reason(check: Check) -> None:
+    check.farm.pods[0].ready = False
+    check.farm.pods[0].waiting = {"reason": "ErrImagePull", "message": "no such\nimage"}
+    check.farm.pods[1].ready = False
+    status, _, stderr = check.gate("--timeout", "0.5")
+    assert status == 1
+    assert f"pod {ONE} on node minion-1 is not ready (ErrImagePull: no such image)" in stderr
+    assert f"pod {TWO} on node minion-2 is not ready (ContainersNotReady: probe failed)" in stderr
+
+
+def test_too_few_and_too_many_pods_fail(check: Check) -> None:
+    assert "it has 2 pods instead of 3" in check.gate("--timeout", "0.5", pods=3)[2]
+    assert "it has 2 pods instead of 1" in check.gate("--timeout", "0.5", pods=1)[2]
+
+
+def test_pods_of_others_and_pods_that_go_do_not_count(check: Check) -> None:
+    stranger = WebPod(name="stranger", node="minion-1", ip="127.0.0.98", port=check.farm.port, owner="another-uid")
+    going = WebPod(name="going", node="minion-1", ip="127.0.0.97", port=check.farm.port, deleting=True)
+    check.farm.pods += [stranger, going]
+    status, stdout, _ = check.gate()
+    assert status == 0
+    assert set(json.loads(stdout)["pods"]) == {ONE, TWO}
+
+
+def test_what_becomes_right_in_time_passes(check: Check) -> None:
+    pod = check.farm.pods[1]
+    right, pod.answers["/glusterfarm-release"] = pod.answers["/glusterfarm-release"], (200, b"ffffffffffff\n")
+
+    def heal(path: str) -> None:
+        if len(pod.asked) == 3:
+            pod.answers[path] = right
+
+    pod.before = heal
+    status, stdout, _ = check.gate("--timeout", "30")
+    assert status == 0
+    assert TWO in json.loads(stdout)["pods"]
+
+
+def test_no_pods_wanted_needs_nobody(check: Check) -> None:
+    status, stdout, _ = check.gate(pods=0)
+    assert (status, json.loads(stdout)) == (0, {"release": RELEASE, "pods": {}})
+    assert all(minion.connections == 0 for minion in check.minions)
+    assert check.farm.asked == []
+
+
+def test_a_pod_that_hangs_does_not_hang_the_gate(check: Check) -> None:
+    release = threading.Event()
+
+    def hang(path: str) -> None:
+        del path
+        release.wait(60)
+
+    check.farm.pods[0].before = hang
+    began = time.monotonic()
+    status, _, stderr = check.gate("--timeout", "1")
+    release.set()
+    assert status == 1
+    assert f"pod {ONE} on node minion-1" in stderr
+    assert "no answer within 5 s" in stderr
+    assert time.monotonic() - began < 20
+
+
+def test_the_first_reachable_minion_is_the_witness(check: Check) -> None:
+    check.loopback.stop(check.minions[0])
+    assert check.gate()[0] == 0
+    check.loopback.stop(check.minions[1])
+    status, _, stderr = check.gate()
+    assert status == 1
+    assert "no minion can be reached to look from" in stderr
+    assert "minion-1: 127.0.0.1:" in stderr
+    assert "minion-2: 127.0.0.1:" in stderr
+
+
+def test_a_minion_that_forwards_nothing_is_named_with_the_remedy(check: Check) -> None:
+    check.minions[0].forwarding = False
+    status, _, stderr = check.gate()
+    assert status == 1
+    assert "minion minion-1 does not forward TCP" in stderr
+    assert "AllowTcpForwarding" in stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("--context", "nowhere"), "does not answer"),
+        (("--context", "missing"), "missing"),
+        (("--kubeconfig", "/nonexistent/kubeconfig"), "kubeconfig /nonexistent/kubeconfig is no file"),
+        (("--controller", "other"), "the ReplicationController other of namespace farm is not there"),
+    ],
+)
+def test_a_cluster_that_does_not_tell_is_one_clear_line(check: Check, words: tuple[str, ...], said: str) -> None:
+    status, stdout, stderr = check.gate(*words)
+    assert (status, stdout) == (1, "")
+    assert stderr.startswith("error: ")
+    assert said in stderr
+    assert stderr.count("\n") == 1
+
+
+def test_what_the_api_server_refuses_is_quoted(check: Check) -> None:
+    check.farm.refusal = (403, 'replicationcontrollers "x" is forbidden: User "me" cannot get')
+    status, _, stderr = check.gate()
+    assert status == 1
+    assert 'is forbidden: User "me" cannot get' in stderr
+    assert "check the rights of" in stderr

@@ -1,0 +1,185 @@
+"""`python -m drain` against an API server of the tests' own: whom it deletes, how long it waits, what it forgives."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+
+from drain.__main__ import main
+
+NAMESPACE = "farm"
+SELECTOR = "app.kubernetes.io/name=glusterfarm,app.kubernetes.io/instance=dev"
+
+
+@dataclass(kw_only=True)
+class Api:
+    """Pods by name, each with its node; a deleted one goes ``lingers`` seconds later (None: never)."""
+
+    pods: dict[str, str] = field(default_factory=lambda: {"php-a": "minion-1", "php-b": "minion-2"})
+    nodes: dict[str, bool] = field(default_factory=lambda: {"minion-1": True, "minion-2": True})
+    lingers: float | None = 0.7
+    deleted: dict[str, float] = field(default_factory=dict)
+    selectors: list[str] = field(default_factory=list)
+    refusal: str = ""
+
+    def listed(self, node: str) -> list[dict[str, object]]:
+        now = time.monotonic()
+        gone = {name for name, at in self.deleted.items() if self.lingers is not None and now > at + self.lingers}
+        marks = {name: {"deletionTimestamp": "2026-01-01T00:00:00Z"} for name in self.deleted}
+        return [
+            {"metadata": {"name": name, **marks.get(name, {})}}
+            for name, where in self.pods.items()
+            if where == node and name not in gone
+        ]
+
+
+def handler(api: Api) -> type[BaseHTTPRequestHandler]:
+    class Handler(BaseHTTPRequestHandler):
+        def log_message(self, format: str, *args: object) -> None:  # noqa: A002
+            """Say nothing."""
+
+        def reply(self, status: int, body: object) -> None:
+            data = json.dumps(body).encode()
+            self.send_response(status)
+            self.send_header("Content-Length", str(len(data)))
+            self.end_headers()
+            self.wfile.write(data)
+
+        def do_GET(self) -> None:
+            url = urlsplit(self.path)
+            name = url.path.rpartition("/")[2]
+            if api.refusal:
+                self.reply(403, {"message": api.refusal})
+            elif url.path.startswith("/api/v1/nodes/"):
+                ready = {"conditions": [{"type": "Ready", "status": str(api.nodes.get(name))}]}
+                self.reply(*(200, {"status": ready}) if name in api.nodes else (404, {"message": "no"}))
+            else:
+                query = parse_qs(url.query)
+                api.selectors.append(query["labelSelector"][0])
+                self.reply(200, {"items": api.listed(query["fieldSelector"][0].removeprefix("spec.nodeName="))})
+
+        def do_DELETE(self) -> None:
+            name = urlsplit(self.path).path.rpartition("/")[2]
+            api.deleted[name] = time.monotonic()
+            self.reply(200, {})
+
+    return Handler
+
+
+@pytest.fixture
+def api(tmp_path: Path) -> Iterator[Api]:
+    api = Api()
+    server = ThreadingHTTPServer(("127.0.0.1", 0), handler(api))
+    threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
+    clusters = {"farm": f"http://127.0.0.1:{server.server_port}", "nowhere": "http://127.0.0.1:1"}
+    config = {
+        "apiVersion": "v1",
+        "kind": "Config",
+        "current-context": "farm",
+        "clusters": [{"name": name, "cluster": {"server": url}} for name, url in clusters.items()],
+        "users": [{"name": "me", "user": {"token": "t"}}],
+        "contexts": [{"name": name, "context": {"cluster": name, "user": "me"}} for name in clusters],
+    }
+    (tmp_path / "kubeconfig").write_text(json.dumps(config))
+    yield api
+    server.shutdown()
+    server.server_close()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Drained:
+    """How a run ended."""
+
+    status: int
+    out: str
+    err: str
+    seconds: float
+
+
+@pytest.fixture
+def directory(tmp_path: Path) -> Path:
+    return tmp_path
+
+
+def drain(directory: Path, output: pytest.CaptureFixture[str], *words: str, node: str = "minion-1") -> Drained:
+    begun = time.monotonic()
+    where = ("--kubeconfig", str(directory / "kubeconfig"), "--namespace", NAMESPACE)
+    status = main([*where, "--node", node, "--selector", SELECTOR, *words])
+    said = output.readouterr()
+    return Drained(status=status, out=said.out, err=said.err, seconds=time.monotonic() - begun)
+
+
+def test_the_farms_pods_on_that_node_are_deleted_and_waited_for(
+    api: Api, directory: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    done = drain(directory, capsys)
+
+    assert (done.status, done.err) == (0, "")
+    assert json.loads(done.out) == {"node": "minion-1", "drained": ["php-a"]}
+    assert set(api.deleted) == {"php-a"}, "the other node's pod is left alone"
+    assert set(api.selectors) == {SELECTOR}
+    assert done.seconds >= 0.7, "it was waited for"
+
+
+def test_a_node_without_pods_is_done_at_once(api: Api, directory: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    api.pods.clear()
+    assert json.loads(drain(directory, capsys).out) == {"node": "minion-1", "drained": []}
+
+
+def test_pods_that_will_not_go_fail_in_time_and_are_named(
+    api: Api, directory: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    api.lingers = None
+    done = drain(directory, capsys, "--timeout", "1")
+
+    assert (done.status, done.out) == (1, "")
+    assert done.err.startswith("error: node minion-1 is not drained: pods php-a are still there after 1 s")
+    assert "kubectl describe" in done.err
+    assert done.seconds < 10
+
+
+def test_a_node_that_is_gone_is_a_warning(api: Api, directory: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    done = drain(directory, capsys, node="minion-9")
+
+    assert done.status == 0
+    assert done.err.startswith("warning: node minion-9 is not drained: node minion-9 is not there")
+    assert not api.deleted
+
+
+def test_a_silent_nodes_pods_are_deleted_but_not_waited_for(
+    api: Api, directory: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    api.nodes["minion-1"] = False
+    api.lingers = None
+    done = drain(directory, capsys)
+
+    assert done.status == 0
+    assert "warning: node minion-1 is not drained: it is not Ready" in done.err
+    assert set(api.deleted) == {"php-a"}
+    assert done.seconds < 10
+
+
+@pytest.mark.usefixtures("api")
+def test_a_cluster_that_is_gone_is_a_warning(directory: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    done = drain(directory, capsys, "--context", "nowhere")
+
+    assert done.status == 0
+    assert done.err.startswith("warning: node minion-1 is not drained: the cluster of ")
+    assert "does not answer" in done.err
+
+
+def test_a_refusal_is_an_error(api: Api, directory: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    api.refusal = 'nodes "minion-1" is forbidden'
+    done = drain(directory, capsys)
+
+    assert done.status == 1
+    assert 'nodes "minion-1" is forbidden' in done.err
+    assert not api.deleted

@@ -1,0 +1,237 @@
+"""A deployed stack without a lab: real scripts on real FUSE mounts behind a real SSH server, and the state that the
+program itself would leave. Stand-ins are the Pulumi CLI and the API server."""
+
+from __future__ import annotations
+
+import json
+import shlex
+import stat
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ops.__main__ import main
+from tests.support.engine import run_main
+from tests.support.minion import Machine
+from tests.support.sshd import Loopback, LoopbackMinion
+from tests.support.stack import StackFiles, minion
+
+NAMES = ("minion-1", "minion-2")
+LABEL = "glusterfarm/mounted.dev"
+
+#: What systemd does with our units.
+SYSTEMCTL = """
+unit='' verb=''
+for word in "$@"; do
+    case $word in -*) ;; *.mount | *.timer | *.service) unit=$word ;; *) verb=$word ;; esac
+done
+file=/etc/systemd/system/$unit wants=/etc/systemd/system/wants
+field() { sed -n "s/^$1=//p" "$file" | sed 's/%%/%/g'; }
+case $verb:$unit in
+restart:*.mount) umount "$(field Where)"; mount -t glusterfs -o "$(field Options)" "$(field What)" "$(field Where)" ;;
+is-active:*.mount) grep -q ' /mnt/glusterfs ' /proc/self/mountinfo && echo active || { echo inactive; exit 3; } ;;
+is-active:*) [ -e "/run/active-$unit" ] && echo active || { echo inactive; exit 3; } ;;
+start:*) : >"/run/active-$unit" ;;
+stop:*) rm -f "/run/active-$unit" ;;
+is-enabled:*) [ -L "$wants/$unit" ] && echo enabled || { echo disabled; exit 1; } ;;
+enable:*) mkdir -p "$wants" && ln -sf "$file" "$wants/$unit" ;;
+disable:*) rm -f "$wants/$unit" "/run/active-$unit" ;;
+esac
+"""
+
+#: `up` does what Pulumi would: the nodes are as wanted afterwards.
+PULUMI = """#!/bin/sh
+cd "$(dirname "$0")" && printf '%s\\n' "$*" >>calls
+case "$1 $2" in
+"stack export") cat export.json ;;
+"config --json") cat config.json ;;
+"config get") cat key ;;
+"up --yes") [ -e refuse ] && { echo "error: the stack is locked" >&2; exit 1; }; cp wanted.json nodes.json ;;
+*) echo "error: no stack named 'nope' found" >&2; exit 6 ;;
+esac
+"""
+
+
+@dataclass(kw_only=True, repr=False)
+class Deployed:
+    """The stack, its two minions, and the command."""
+
+    stack: StackFiles
+    machines: dict[str, Machine]
+    servers: dict[str, LoopbackMinion]
+    loopback: Loopback
+    pulumi: Path
+    output: pytest.CaptureFixture[str]
+    entries: list[dict[str, Any]] = field(default_factory=list)
+
+    def drift(self, *words: str) -> tuple[int, str, str]:
+        """Run `ops drift`; give exit status, stdout and stderr."""
+        self.output.readouterr()
+        status = main(["drift", *words])
+        said = self.output.readouterr()
+        return status, said.out, said.err
+
+    def findings(self, *words: str) -> list[dict[str, Any]]:
+        """What --json gives, which the exit status must agree with."""
+        status, out, err = self.drift("--json", *words)
+        assert out.count("\n") == 1, (out, err)
+        found = list(json.loads(out)["findings"])
+        assert status == (1 if found else 0), (out, err)
+        return found
+
+    def whats(self, *words: str) -> list[tuple[str, str]]:
+        return [(it["minion"], it["what"]) for it in self.findings(*words)]
+
+    def on(self, script: str, name: str = "minion-1") -> str:
+        done = self.machines[name].command("sh", "-ec", script)
+        assert done.status == 0, done
+        return done.out
+
+    def calls(self) -> list[str]:
+        """How pulumi was called."""
+        return (self.pulumi / "calls").read_text().splitlines()
+
+    def nodes(self) -> dict[str, dict[str, Any]]:
+        return dict(json.loads((self.pulumi / "nodes.json").read_text()))
+
+    def change_nodes(self, nodes: dict[str, dict[str, Any]]) -> None:
+        (self.pulumi / "nodes.json").write_text(json.dumps(nodes))
+
+    def state(self) -> dict[str, Any]:
+        return dict(json.loads((self.pulumi / "export.json").read_text()))
+
+    def change_state(self, state: dict[str, Any]) -> None:
+        (self.pulumi / "export.json").write_text(json.dumps(state))
+
+    def change_config(self, key: str, entry: dict[str, Any]) -> None:
+        config = json.loads((self.pulumi / "config.json").read_text())
+        (self.pulumi / "config.json").write_text(json.dumps(config | {key: entry}))
+
+
+def exported(stack: StackFiles, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+    """The state that the program itself would leave: what it registers, under the URNs that the engine gives."""
+    run = run_main(stack.config(), monkeypatch=monkeypatch)
+    resources = []
+    for it in run.resources:
+        if it.type in ("command:remote:Command", "kubernetes:core/v1:NodePatch"):
+            base = "urn:pulumi:dev::glusterfarm::glusterfarm:index:GlusterMount"
+            said = json.dumps({"guard": "immutable", "healing": True})
+            resources.append(
+                {
+                    "urn": f"{base}${it.type}::{it.name}",
+                    "type": it.type,
+                    "parent": f"{base}::{it.parent}",
+                    "inputs": {key: value for key, value in it.inputs.items() if key != "connection"},
+                    "outputs": {"stdout": said},
+                }
+            )
+    return {"version": 3, "deployment": {"resources": resources}}
+
+
+@pytest.fixture
+def deployed(
+    stack: StackFiles, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Iterator[Deployed]:
+    """Two minions whose mounts the recorded commands have made, and a cluster with their labelled nodes."""
+    loopback_files = tmp_path / "loopback"
+    loopback_files.mkdir()
+    pulumi = tmp_path / "pulumi"
+    pulumi.mkdir()
+    (pulumi / "pulumi").write_text(PULUMI)
+    (pulumi / "pulumi").chmod(stat.S_IRWXU)
+    (pulumi / "calls").touch()
+    machines: dict[str, Machine] = {}
+    api = ThreadingHTTPServer(("127.0.0.1", 0), _api(pulumi / "nodes.json"))
+    threading.Thread(target=api.serve_forever, args=(0.05,), daemon=True).start()
+    with Loopback(loopback_files) as loopback:
+        try:
+            servers = {name: loopback.minion(name, None) for name in NAMES}
+            for name, server in servers.items():
+                (tmp_path / f"machine-{name}").mkdir()
+                machines[name] = Machine(tmp_path / f"machine-{name}")
+                machines[name].stub("systemctl", SYSTEMCTL)
+                server.tamper = _inside(machines[name])
+            monkeypatch.setenv("GLUSTERFARM_SSH_PRIVATE_KEY", loopback.private_key)
+            monkeypatch.setenv("PATH", f"{pulumi}:/usr/sbin:/usr/bin:/sbin:/bin")
+            monkeypatch.setenv("KUBECONFIG", "/nonexistent")
+            entries = [
+                minion(name, 0, host="127.0.0.1", port=server.port, user="root", hostKey=server.host_key)
+                for name, server in servers.items()
+            ]
+            stack.inventory(entries)
+            stack.write("kubeconfig", json.dumps(_kubeconfig(api.server_port)))
+            made = Deployed(
+                stack=stack,
+                machines=machines,
+                servers=servers,
+                loopback=loopback,
+                pulumi=pulumi,
+                output=capsys,
+                entries=entries,
+            )
+            _deploy(made, monkeypatch)
+            yield made
+        finally:
+            for machine in machines.values():
+                machine.close()
+            api.shutdown()
+            api.server_close()
+
+
+def _deploy(made: Deployed, monkeypatch: pytest.MonkeyPatch) -> None:
+    state = exported(made.stack, monkeypatch)
+    made.change_state(state)
+    config = {key: {"value": text, "secret": False} for key, text in made.stack.config().items()}
+    (made.pulumi / "config.json").write_text(json.dumps(config))
+    nodes = {}
+    for resource in state["deployment"]["resources"]:
+        inputs = resource["inputs"]
+        if "create" in inputs:
+            name = resource["urn"].rpartition("::mount-")[2]
+            done = made.machines[name].command("sh", "-c", inputs["create"], stdin=inputs["stdin"])
+            assert done.json["action"] == "mounted"
+        else:
+            metadata = inputs["metadata"]
+            nodes[metadata["name"]] = {"labels": metadata["labels"], "annotations": metadata["annotations"]}
+    made.change_nodes(nodes)
+    (made.pulumi / "wanted.json").write_text(json.dumps(nodes))
+
+
+def _inside(machine: Machine) -> Any:
+    """What turns an SSH command into one that runs in ``machine``."""
+    environment = f"PATH={machine.programs} CALLS={machine.calls_file} HOME=/root"
+    enter = f"nsenter --target={machine.init} --mount --pid --wd=/ -- env -i {environment} sh -c"
+    return lambda command: f"{enter} {shlex.quote(command)}"
+
+
+def _kubeconfig(port: int) -> dict[str, Any]:
+    return {
+        "apiVersion": "v1",
+        "kind": "Config",
+        "current-context": "farm",
+        "clusters": [{"name": "farm", "cluster": {"server": f"http://127.0.0.1:{port}"}}],
+        "users": [{"name": "me", "user": {"token": "t"}}],
+        "contexts": [{"name": "farm", "context": {"cluster": "farm", "user": "me"}}],
+    }
+
+
+def _api(nodes: Path) -> type[BaseHTTPRequestHandler]:
+    class Api(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            known = json.loads(nodes.read_text())
+            items = [{"metadata": {"name": name, **metadata}} for name, metadata in known.items()]
+            body = json.dumps({"kind": "NodeList", "items": items}).encode()
+            self.send_response(200 if self.path.startswith("/api/v1/nodes") else 404)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, format: str, *args: object) -> None:  # noqa: A002 (the base class's name)
+            del format, args
+
+    return Api

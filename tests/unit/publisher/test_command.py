@@ -1,0 +1,78 @@
+"""``python -m publisher``, as the program runs it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from publisher.manifest import Manifest
+from tests.support.site import ONE, TWO, PublishedSite
+
+
+def test_the_command_says_what_it_did_in_one_line_of_json(site: PublishedSite) -> None:
+    release = site.content(ONE)
+    status, stdout, stderr = site.run(plan=Manifest.of(site.source).plan())
+    assert status == 0, stderr
+    said = json.loads(stdout)
+    assert stdout.count("\n") == 1
+    assert said.pop("seconds") > 0
+    assert said == {
+        "release": release,
+        "slot": "a",
+        "action": "written",
+        "files": 3,
+        "bytes": 5,
+        "written": 3,
+        "removed": 0,
+        "publisher": "minion-1",
+        "verifiedBy": ["minion-2"],
+    }
+    assert "writing 3 of 3 files" in stderr
+    assert f"release {release} is live in slot a" in stderr
+
+
+def test_content_that_is_not_what_the_preview_showed_is_not_published(site: PublishedSite) -> None:
+    site.content(ONE)
+    plan = Manifest.of(site.source).plan()
+    (site.source / "index.php").write_bytes(b"late")
+    status, stdout, stderr = site.run(plan=plan)
+    assert (status, stdout) == (1, "")
+    assert stderr.startswith("error: ")
+    assert "no longer what the preview showed: index.php changed; nothing was published" in stderr
+    assert all(minion.connections == 0 for minion in site.minions)
+
+
+def test_remove_deletes_only_while_its_release_is_live(site: PublishedSite) -> None:
+    one = site.content(ONE)
+    site.publish()
+    two = site.content(TWO)
+    site.publish()
+    (site.volume / "other").mkdir()
+    status, stdout, stderr = site.run("remove", "--release", one)
+    assert (status, json.loads(stdout)) == (0, {"removed": False, "release": one})
+    assert f"release {one} is not live" in stderr
+    assert site.live() == TWO
+    status, stdout, stderr = site.run("remove", "--release", two)
+    assert (status, json.loads(stdout)) == (0, {"removed": True, "release": two})
+    assert [path.name for path in site.volume.iterdir()] == ["other"]
+    assert json.loads(site.run("remove", "--release", two)[1])["removed"] is False
+
+
+def test_remove_leaves_what_is_not_ours(site: PublishedSite) -> None:
+    release = site.content(ONE)
+    site.publish()
+    (site.path / "uploads").mkdir()
+    assert json.loads(site.run("remove", "--release", release)[1])["removed"] is True
+    assert [path.name for path in site.path.iterdir()] == ["uploads"]
+
+
+def test_a_wrong_name_and_an_unreadable_inventory_are_one_clear_line(site: PublishedSite, tmp_path: Path) -> None:
+    site.content(ONE)
+    status, stdout, stderr = site.run("publish", "--source", str(site.source), "--minions", "minion-1,minion-9@g2")
+    assert (status, stdout) == (1, "")
+    assert "minion-9" in stderr
+    assert "minion-1, minion-2" in stderr
+    status, _, stderr = site.run("publish", "--source", str(site.source), "--inventory", str(tmp_path / "none.yaml"))
+    assert status == 1
+    assert "none.yaml" in stderr
+    assert "Traceback" not in stderr

@@ -1,0 +1,221 @@
+"""What a content directory becomes: the manifest's text, the release's name, and what is refused."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from publisher.manifest import Manifest, ManifestError, escape, unescape
+from tests.support.trees import Tree, trees, write_tree
+
+
+def manifest_of(tmp_path: Path, tree: Tree) -> Manifest:
+    write_tree(tmp_path / "content", tree)
+    return Manifest.of(tmp_path / "content")
+
+
+def test_the_text_has_a_line_an_entry_sorted_by_path(tmp_path: Path) -> None:
+    manifest = manifest_of(
+        tmp_path,
+        {
+            b"index.php": (b"<?php", False),
+            b"bin": {b"run": (b"#!", True)},
+            b"a-b": (b"", False),
+            b"a": {b"b": (b"", False)},
+            b"empty": {},
+            b"home": b"index.php",
+        },
+    )
+    nothing = hashlib.sha256(b"").hexdigest()
+    assert manifest.text.splitlines() == [
+        f"644 0 {nothing} a-b",
+        f"644 0 {nothing} a/b",
+        f"755 2 {hashlib.sha256(b'#!').hexdigest()} bin/run",
+        "dir 0 - empty",
+        f"link 9 {hashlib.sha256(b'index.php').hexdigest()} home",
+        f"644 5 {hashlib.sha256(b'<?php').hexdigest()} index.php",
+    ]
+    assert manifest.release == hashlib.sha256(manifest.text.encode()).hexdigest()[:12]
+
+
+def test_the_plan_is_the_same_with_short_digests(tmp_path: Path) -> None:
+    manifest = manifest_of(tmp_path, {b"index.php": (b"<?php", False), b"empty": {}})
+    digest = hashlib.sha256(b"<?php").hexdigest()
+    assert manifest.plan() == f"dir 0 - empty\n644 5 {digest[:12]} index.php\n"
+
+
+def test_names_that_no_line_could_carry_are_escaped(tmp_path: Path) -> None:
+    manifest = manifest_of(tmp_path, {b"a\nb\\c \xff\t\x7f": (b"", False), "schön 日".encode(): (b"", False)})
+    paths = [line.split(" ", 3)[3] for line in manifest.text.split("\n")[:-1]]
+    assert paths == ["a\\x0ab\\x5cc \\xff\\x09\\x7f", "schön 日"]
+
+
+@given(st.binary(min_size=1))
+def test_escaping_is_reversible_and_one_line(path: bytes) -> None:
+    assert unescape(escape(path)) == path
+    assert len(escape(path).splitlines()) <= 1 or "\n" not in escape(path)
+
+
+@settings(deadline=None, max_examples=60)
+@given(trees())
+def test_a_manifest_is_what_its_text_says(tmp_path_factory: pytest.TempPathFactory, tree: Tree) -> None:
+    manifest = manifest_of(tmp_path_factory.mktemp("tree"), tree)
+    assert Manifest.parse(manifest.text) == manifest
+    assert manifest.text.encode("utf-8").decode("utf-8") == manifest.text
+    assert manifest.text.count("\n") == len(manifest.entries)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["644 0 ", "600 0 {0} x\n", "644 x {0} x\n", "644 0 {0} a\nrest", "644 0 {0} x\n\n", "644 0 {0} x\\x41\n"],
+)
+def test_text_that_is_no_manifest_is_refused(text: str) -> None:
+    with pytest.raises(ManifestError):
+        Manifest.parse(text.replace("{0}", "0" * 64))
+
+
+def test_modes_are_reduced_to_whether_the_owner_may_execute(tmp_path: Path) -> None:
+    (tmp_path / "content").mkdir()
+    modes = {}
+    for mode in (0o600, 0o644, 0o666, 0o700, 0o711, 0o755, 0o777, 0o4755, 0o654):
+        path = tmp_path / "content" / f"{mode:o}"
+        path.touch()
+        path.chmod(mode)
+        modes[path.name] = "755" if mode & 0o100 else "644"
+    assert {entry.path.decode(): entry.kind for entry in Manifest.of(tmp_path / "content").entries} == modes
+
+
+def test_neither_order_nor_time_nor_owner_changes_the_release(tmp_path: Path) -> None:
+    one = manifest_of(tmp_path, {b"a": (b"1", False), b"b": {b"c": (b"2", False)}})
+    other = tmp_path / "other"
+    write_tree(other, {b"b": {b"c": (b"2", False)}, b"a": (b"1", False)})
+    os.utime(other / "a", (1, 1))
+    os.chown(other / "a", 1, 1)
+    assert Manifest.of(other) == one
+
+
+@pytest.mark.parametrize("name", [b"glusterfarm-release", b"glusterfarm-pod"])
+def test_reserved_names_are_refused_at_the_top_only(tmp_path: Path, name: bytes) -> None:
+    with pytest.raises(ManifestError, match=rf"content/{name.decode()}: the publisher writes a file of this name"):
+        manifest_of(tmp_path, {name: (b"", False)})
+    write_tree(tmp_path / "below", {b"deep": {name: (b"", False)}})
+    assert len(Manifest.of(tmp_path / "below").entries) == 1
+
+
+def test_special_files_are_refused_by_name(tmp_path: Path) -> None:
+    (tmp_path / "content").mkdir()
+    os.mkfifo(tmp_path / "content" / "pipe")
+    with pytest.raises(ManifestError, match="content/pipe: only files, directories and links"):
+        Manifest.of(tmp_path / "content")
+    (tmp_path / "content" / "pipe").unlink()
+    with socket.socket(socket.AF_UNIX) as server:
+        server.bind(str(tmp_path / "content" / "socket"))
+        with pytest.raises(ManifestError, match="content/socket: only files"):
+            Manifest.of(tmp_path / "content")
+
+
+@pytest.mark.parametrize(
+    ("target", "reason"),
+    [
+        (b"/etc/passwd", "is absolute"),
+        (b"../outside", "leaves the content"),
+        (b"sub/../../content/page", "leaves the content"),
+        (b"sub/up/../page", "leaves the content"),
+        (b"link", "is a loop"),
+        (b"sub/up/link/page", "is a loop"),
+    ],
+)
+def test_links_that_leave_the_content_are_refused(tmp_path: Path, target: bytes, reason: str) -> None:
+    tree: Tree = {b"page": (b"", False), b"link": target, b"sub": {b"up": b"..", b"page": (b"", False)}}
+    with pytest.raises(ManifestError, match=rf"content/link: the link to {target.decode()} {reason}"):
+        manifest_of(tmp_path, tree)
+
+
+def test_links_that_leave_by_way_of_another_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(ManifestError, match=r"content/(link|sub/away): the link to .* absolute"):
+        manifest_of(tmp_path, {b"link": b"sub/away", b"sub": {b"away": b"/etc"}})
+
+
+def test_links_that_stay_are_entries(tmp_path: Path) -> None:
+    targets = (b"page", b"./sub/../page", b"sub/up/page", b"sub", b"absent", b"sub/up/0")
+    links: Tree = {str(n).encode(): target for n, target in enumerate(targets)}
+    manifest = manifest_of(tmp_path, links | {b"page": (b"", False), b"sub": {b"up": b"..", b"x": (b"", False)}})
+    found = [entry.path for entry in manifest.entries if entry.kind == "link"]
+    assert found == [*sorted(links), b"sub/up"]
+
+
+def test_what_cannot_be_read_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ManifestError, match=r"nowhere: cannot list it \(No such file or directory\)"):
+        Manifest.of(tmp_path / "nowhere")
+    write_tree(tmp_path / "content", {b"d": {b"secret": (b"", False)}})
+    (tmp_path / "content" / "d" / "secret").chmod(0)
+    for directory in (*list(tmp_path.parents)[:3], tmp_path, tmp_path / "content", tmp_path / "content" / "d"):
+        directory.chmod(directory.stat().st_mode | 0o055)
+    nobody = 65534
+    os.seteuid(nobody)
+    try:
+        with pytest.raises(ManifestError, match=r"content/d/secret: cannot read it \(Permission denied\)"):
+            Manifest.of(tmp_path / "content")
+    finally:
+        os.seteuid(0)
+
+
+def test_an_empty_directory_is_no_site(tmp_path: Path) -> None:
+    (tmp_path / "content").mkdir()
+    with pytest.raises(ManifestError, match="is empty"):
+        Manifest.of(tmp_path / "content")
+
+
+def test_a_deep_tree_is_no_problem(tmp_path: Path) -> None:
+    path = tmp_path / "content"
+    path.mkdir()
+    descriptor = os.open(path, os.O_RDONLY)
+    for _ in range(1500):
+        os.mkdir("d", dir_fd=descriptor)
+        below = os.open("d", os.O_RDONLY, dir_fd=descriptor)
+        os.close(descriptor)
+        descriptor = below
+    os.close(descriptor)
+    try:
+        assert [entry.kind for entry in Manifest.of(path).entries] == ["dir"]
+    finally:
+        # pytest's own clean-up goes down one call a level, and is not up to this depth.
+        subprocess.run(["rm", "-rf", path], check=True)
+
+
+def test_the_program_needs_nothing_but_the_standard_library_for_it(tmp_path: Path) -> None:
+    write_tree(tmp_path / "content", {b"index.php": (b"", False)})
+    done = subprocess.run(
+        [
+            *(sys.executable, "-S", "-c"),
+            "import sys; from pathlib import Path; from publisher.manifest import Manifest;"
+            "print(Manifest.of(Path(sys.argv[1])).release);"
+            "print([name for name in ('asyncssh', 'pulumi', 'settings', 'asyncio') if name in sys.modules])",
+            str(tmp_path / "content"),
+        ],
+        cwd=Path(__file__).parents[3],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout.splitlines() == [Manifest.of(tmp_path / "content").release, "[]"]
+
+
+def test_ten_thousand_files_take_seconds(tmp_path: Path) -> None:
+    for number in range(100):
+        directory = tmp_path / "content" / f"d{number}"
+        directory.mkdir(parents=True)
+        for file in range(100):
+            (directory / f"{file}.php").write_bytes(b"x" * 5000)
+    began = time.monotonic()
+    assert len(Manifest.of(tmp_path / "content").entries) == 10_000
+    assert time.monotonic() - began < 10

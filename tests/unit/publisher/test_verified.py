@@ -1,0 +1,125 @@
+"""What minions see decides: who takes part, what they must read before the flip, and what undoes it after."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from publisher import verify
+from publisher.remote import PublishError
+from tests.support.site import ONE, THREE, TWO, PublishedSite, stale, verb_of
+
+
+def test_a_minion_that_reads_other_bytes_is_named_and_nothing_goes_live(
+    site: PublishedSite, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(verify, "SETTLE_SECONDS", 0.5)
+    site.publish(ONE)
+
+    def torn(command: str) -> str:
+        if verb_of(command) == "digests":
+            (site.path / "slots" / "b" / "index.php").write_bytes(b"torn")
+        return command
+
+    site.minions[1].tamper = torn
+    with pytest.raises(PublishError, match=r"minion-2 does not see .*slots/b/index\.php has SHA-256") as caught:
+        site.publish(TWO)
+    assert "nothing went live" in str(caught.value)
+    assert site.live() == ONE
+    site.minions[1].tamper = lambda command: command
+    assert site.publish(TWO).action == "written", "a slot that failed its verification is written anew"
+    assert site.live() == TWO
+
+
+def test_a_minion_that_cannot_read_a_file_is_named(site: PublishedSite, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(verify, "SETTLE_SECONDS", 0.3)
+
+    def lost(command: str) -> str:
+        if verb_of(command) == "digests":
+            (site.path / "slots" / "a" / "index.php").unlink(missing_ok=True)
+        return command
+
+    site.minions[1].tamper = lost
+    with pytest.raises(PublishError, match=r"minion-2 does not see .*index\.php cannot be read"):
+        site.publish(ONE)
+    assert not (site.path / "html").exists()
+
+
+def test_a_minion_that_still_sees_the_old_release_undoes_the_flip(
+    site: PublishedSite, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(verify, "SETTLE_SECONDS", 0.3)
+    site.publish(ONE)
+    site.publish(TWO)
+    was, before = site.live_slot(), site.previous_slot()
+    site.minions[1].tamper = stale
+    with pytest.raises(PublishError, match=r"minion-2 sees release 000000000000 .*flip was undone.*is live"):
+        site.publish(THREE)
+    assert site.live() == TWO
+    assert (site.live_slot(), site.previous_slot()) == (was, before)
+    assert site.slot(before) == ONE
+
+
+def test_a_first_release_that_nobody_sees_is_not_left_live(
+    site: PublishedSite, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(verify, "SETTLE_SECONDS", 0.3)
+    site.minions[1].tamper = stale
+    with pytest.raises(PublishError, match="nothing is live"):
+        site.publish(ONE)
+    assert not os.path.lexists(site.path / "html")
+
+
+def test_a_view_that_lags_is_waited_for(site: PublishedSite) -> None:
+    answers = iter([stale, stale])
+    site.minions[1].tamper = lambda command: (
+        next(answers, lambda same: same)(command) if verb_of(command) == "live" else command
+    )
+    assert site.publish(ONE).action == "written"
+
+
+def test_a_minion_without_the_mount_is_passed_over(site: PublishedSite) -> None:
+    site.minions.insert(0, site.loopback.minion("minion-0", None))
+    outcome = site.publish(ONE)
+    assert (outcome.publisher, outcome.verified_by) == ("minion-1", ("minion-2",))
+    assert any("left out" in line and "minion-0" in line and "no Gluster volume" in line for line in site.said)
+
+
+def test_nothing_is_written_where_no_volume_is_mounted(site: PublishedSite) -> None:
+    for minion in site.minions:
+        minion.mountinfo.write_text("")
+    with pytest.raises(PublishError, match=r"no minion can publish: .*minion-1.*no Gluster volume.*minion-2"):
+        site.publish(ONE)
+    assert list(site.volume.iterdir()) == []
+
+
+def test_with_two_minions_one_alone_is_not_enough(site: PublishedSite) -> None:
+    site.loopback.stop(site.minions[1])
+    with pytest.raises(PublishError, match=r"minion-1 can publish.*too few others.*minion-2.*refuses the connection"):
+        site.publish(ONE)
+    assert not (site.path / "html").exists()
+
+
+def test_a_single_minion_verifies_itself(site: PublishedSite) -> None:
+    del site.minions[1]
+    assert site.publish(ONE).verified_by == ("minion-1",)
+
+
+@pytest.mark.parametrize("theirs", ["html/index.php", "index.php", ".hidden"])
+def test_a_site_directory_of_somebody_else_is_refused_and_untouched(site: PublishedSite, theirs: str) -> None:
+    (site.path / theirs).parent.mkdir(parents=True)
+    (site.path / theirs).write_text("theirs")
+    with pytest.raises(PublishError, match=r"php holds files that no publish put there; move them away"):
+        site.publish(ONE)
+    assert (site.path / theirs).read_text() == "theirs"
+    assert not (site.path / "slots").exists()
+
+
+def test_a_link_of_somebody_else_is_refused_and_untouched(site: PublishedSite) -> None:
+    site.path.mkdir()
+    (site.path / "html").symlink_to("/etc")
+    with pytest.raises(PublishError, match=r"php holds files that no publish put there; move them away"):
+        site.publish(ONE)
+    assert (site.path / "html").readlink() == Path("/etc")
