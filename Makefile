@@ -1,0 +1,48 @@
+PYTHON := .venv/bin/python
+# The interpreter that makes the virtual environment; everything else runs in .venv.
+SYSTEM_PYTHON ?= python3
+TESTS_FAST := tests/unit tests/scripts
+
+.DEFAULT_GOAL := help
+.PHONY: help venv up deploy down status check format test test-fast lock
+
+help:  ## list these commands
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
+
+venv:  ## preflight, then what the host lacks and the virtual environment
+	@$(SYSTEM_PYTHON) -m lab.bootstrap
+
+up: venv  ## everything: toolchain, lab, `pulumi up` of the dev stack; ends with the page it served
+	@$(PYTHON) -m lab up
+	@$(PYTHON) -m lab deploy
+
+deploy:  ## only `pulumi up` of the dev stack in the running lab, and the report
+	@$(PYTHON) -m lab deploy
+
+down:  ## remove everything but the built toolchain
+	@$(SYSTEM_PYTHON) -m lab.bootstrap --only-venv && $(PYTHON) -m lab down
+
+status:  ## what runs in the lab
+	@$(PYTHON) -m lab status
+
+check:  ## linters and types: ruff, mypy --strict, shellcheck (no network, no lab)
+	$(PYTHON) -m ruff check .
+	$(PYTHON) -m ruff format --check .
+	$(PYTHON) -m mypy .
+	.venv/bin/shellcheck $$(git ls-files '*.sh')
+
+format:  ## let ruff rewrite what it can
+	$(PYTHON) -m ruff check --fix .
+	$(PYTHON) -m ruff format .
+
+test: venv check  ## everything that tests it, the lab included
+	$(PYTHON) -m pytest
+
+test-fast: venv check  ## the part that needs no lab
+	$(PYTHON) -m pytest $(TESTS_FAST)
+
+lock:  ## renew the hashed locks from requirements/*.in
+	cd requirements && for lock in runtime:../requirements.txt dev:dev.txt peers:peers.txt go:go.txt; do \
+	  ../.venv/bin/uv pip compile --quiet --generate-hashes --only-binary :all: --python-version 3.11 \
+	    --no-emit-index-url --no-emit-find-links --custom-compile-command "make lock" \
+	    --output-file "$${lock#*:}" "$${lock%%:*}.in" || exit 1; done
