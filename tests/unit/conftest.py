@@ -1,10 +1,20 @@
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.support.stack import StackFiles
+
+
+@pytest.fixture(autouse=True)
+def current_loop() -> Iterator[None]:
+    """Pulumi's SDK takes the thread's current event loop, which any asyncio.run() of an earlier test took away."""
+    with asyncio.Runner() as runner:
+        asyncio.set_event_loop(runner.get_loop())
+        yield
 
 
 @pytest.fixture
