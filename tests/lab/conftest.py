@@ -15,8 +15,10 @@ from typing import Any
 
 import pytest
 
+from lab import toolchain
 from lab.context import CHECKOUT, Lab
 from lab.errors import LabError
+from lab.registry import DIRECTORY
 
 UP_SECONDS = 40 * 60
 SHARED = (".lab", ".venv")
@@ -72,7 +74,7 @@ def report_of(made: Done) -> str:
 
 @pytest.fixture(scope="session")
 def made() -> Iterator[Done]:
-    """What `make up` said. A lab that was not up before is taken down afterwards."""
+    """What `make up` said. A lab that was not up before is taken down afterwards, and leaves nothing."""
     try:
         Lab.current()
         was_up = True
@@ -80,7 +82,28 @@ def made() -> Iterator[Done]:
         was_up = False
     yield make("up")
     if not was_up:
+        traces = {what for what, seen in on_this_host().items() if seen}
         make("down")
+        assert traces == set(on_this_host()), "a living lab is seen in each of these"
+        assert not {what: seen for what, seen in on_this_host().items() if seen}
+        assert not toolchain.missing(), "what is built stays"
+
+
+def on_this_host() -> dict[str, list[str]]:
+    """All that a lab makes outside the toolchain's cache: what, and where it is seen."""
+
+    def lines(words: str, mark: str) -> list[str]:
+        return [line for line in command(words.split()).out.splitlines() if mark in line]
+
+    return {
+        "bridge": lines("ip -o link", "gfarm0"),
+        "mounts": lines("cat /proc/self/mountinfo", "/.lab/"),
+        "nat rules": lines("iptables -t nat -S", "GLUSTERFARM"),
+        "filter rules": lines("iptables -t filter -S", "GLUSTERFARM"),
+        "processes": lines("pgrep --full --list-full /.lab/machines/", ""),
+        "registry": [str(path) for path in [DIRECTORY / "lab.json", DIRECTORY / "agent.sock"] if path.exists()],
+        "files": [str(path) for path in [CHECKOUT / ".lab"] if path.exists()],
+    }
 
 
 @pytest.fixture

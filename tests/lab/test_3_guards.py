@@ -2,22 +2,14 @@
 
 from __future__ import annotations
 
-import json
-
 import pytest
 
 from lab.context import Lab
-from tests.lab.conftest import Project, eventually, get
+from tests.lab.conftest import Project, command, eventually, get
+from tests.lab.farm import client, pods
 
-NAMESPACE = ("-n", "glusterfarm")
 #: What mounts again what is gone: it must not do so while a test looks at a bare mountpoint.
 HEALER = "glusterfarm-heal-mnt-glusterfs"
-
-
-def pods(lab: Lab) -> list[dict[str, str]]:
-    """``{"name", "node"}`` of each pod of the farm."""
-    items = json.loads(lab.kubectl("get", "pods", *NAMESPACE, "-o", "json").stdout)["items"]
-    return [{"name": item["metadata"]["name"], "node": item["spec"]["nodeName"]} for item in items]
 
 
 def configure_web_server(lab: Lab, node: str, text: str) -> None:
@@ -84,9 +76,7 @@ def test_a_bare_mountpoint_cannot_be_written_to(lab: Lab) -> None:
 
 @pytest.mark.timeout(420)
 def test_an_added_minion_is_made_mounted_and_checked_and_touches_no_other(lab: Lab, project: Project) -> None:
-    from tests.lab.conftest import command  # noqa: PLC0415
-
-    clients = {minion.name: client_process(lab, minion.name) for minion in lab.minions()}
+    clients = {minion.name: client(lab, minion.name) for minion in lab.minions()}
     done = command([".venv/bin/python", "-m", "lab", "up", "--minions", "4"])
     assert done.status == 0, done.text
     grown = Lab.current()
@@ -94,31 +84,24 @@ def test_an_added_minion_is_made_mounted_and_checked_and_touches_no_other(lab: L
     up = Project(directory=project.directory, lab=grown).pulumi("up", "--yes", "--skip-preview")
     assert up.status == 0, up.text
 
-    assert client_process(grown, "minion-4")
-    assert {name: client_process(grown, name) for name in clients} == clients
+    assert client(grown, "minion-4")
+    assert {name: client(grown, name) for name in clients} == clients
     labelled = grown.kubectl("get", "nodes", "-l", "glusterfarm/mounted.dev=true", "-o", "name").stdout.split()
     assert labelled == [f"node/minion-{number}" for number in (1, 2, 3, 4)]
 
 
-def client_process(lab: Lab, minion: str) -> str:
-    """The process number of the Gluster client that serves the mount on ``minion``."""
-    return lab.exec(minion, ["pgrep", "-f", "^/usr/sbin/glusterfs .*/mnt/glusterfs$"]).stdout.strip()
-
-
 @pytest.mark.parametrize("kind", ["kill-client", "stop", "pause", "reboot"])
 def test_faults_are_what_they_say(lab: Lab, kind: str) -> None:
-    from tests.lab.conftest import command  # noqa: PLC0415
-
     used = {pod["node"] for pod in pods(lab)}
     minion = next(minion.name for minion in lab.minions() if minion.name not in used)
     words = [".venv/bin/python", "-m", "lab", "fault"]
     before = lab.exec(minion, ["cat", "/proc/sys/kernel/random/boot_id", "/proc/1/stat"]).stdout
-    client = client_process(lab, minion)
+    process = client(lab, minion)
     done = command([*words, kind, minion])
     assert done.status == 0, done.text
     try:
         if kind == "kill-client":
-            assert client not in lab.exec(minion, ["pgrep", "glusterfs"], check=False).stdout.split()
+            assert process not in lab.exec(minion, ["pgrep", "glusterfs"], check=False).stdout.split()
         if kind == "stop":
             assert lab.state(minion) == "stopped"
         if kind == "pause":
@@ -130,5 +113,5 @@ def test_faults_are_what_they_say(lab: Lab, kind: str) -> None:
     eventually(lambda: minion in lab.nodes_ready(), seconds=90, what=f"{minion} is Ready again")
     if kind == "reboot":
         assert lab.exec(minion, ["cat", "/proc/sys/kernel/random/boot_id", "/proc/1/stat"]).stdout != before
-    eventually(lambda: client_process(lab, minion), seconds=60, what=f"{minion} has the volume mounted")
+    eventually(lambda: client(lab, minion), seconds=60, what=f"{minion} has the volume mounted")
     assert get(f"http://{lab.minions()[0].address}:30080/helloworld.html")

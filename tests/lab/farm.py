@@ -1,0 +1,86 @@
+"""The farm in the lab as tests look at it: its pods, its mounts, its visitors; and what they do to it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+
+from lab.context import CHECKOUT, Lab
+from tests.lab.conftest import command, eventually, get
+from tests.support.visitor import Visitor
+
+MOUNT = "/mnt/glusterfs"
+PAGE = (CHECKOUT / "content" / "helloworld.html").read_text()
+
+
+def pods(lab: Lab) -> list[dict[str, str]]:
+    """``{"name", "node", "ip", "ready"}`` of each pod of the farm that nobody is deleting."""
+    items = json.loads(lab.kubectl("get", "pods", "-n", "glusterfarm", "-o", "json").stdout)["items"]
+    return [
+        {
+            "name": item["metadata"]["name"],
+            "node": item["spec"].get("nodeName", ""),
+            "ip": item["status"].get("podIP", ""),
+            "ready": str(all(one["ready"] for one in item["status"].get("containerStatuses", [{"ready": False}]))),
+            "restarts": str(sum(one["restartCount"] for one in item["status"].get("containerStatuses", []))),
+        }
+        for item in items
+        if "deletionTimestamp" not in item["metadata"]
+    ]
+
+
+def a_fresh_pod(lab: Lab) -> dict[str, str]:
+    """A pod to do something to: one that was never restarted, for the kubelet makes one wait that was."""
+    victim = min(pods(lab), key=lambda pod: pod["node"])
+    if victim["restarts"] != "0":
+        lab.kubectl("delete", "pod", "-n", "glusterfarm", victim["name"])
+        eventually(lambda: all_serve(lab), seconds=60, what="a pod in its place serves")
+        return a_fresh_pod(lab)
+    return victim
+
+
+def client(lab: Lab, minion: str, path: str = MOUNT) -> str:
+    """The process that serves the mount on ``minion``; '' when there is none."""
+    return lab.exec(minion, ["pgrep", "-f", f"^/usr/sbin/glusterfs .*{path}$"], check=False).stdout.strip()
+
+
+def mounted(lab: Lab, minion: str, path: str = MOUNT) -> bool:
+    """Whether a Gluster volume is mounted at ``path`` on ``minion``."""
+    return bool(source(lab, minion, path))
+
+
+def source(lab: Lab, minion: str, path: str = MOUNT) -> str:
+    """``SERVER:VOLUME`` of the Gluster mount at ``path`` on ``minion``; '' when there is none."""
+    for line in reversed(lab.exec(minion, ["cat", "/proc/self/mountinfo"]).stdout.splitlines()):
+        if line.split()[4] == path:
+            fstype, name = line.split(" - ")[1].split()[:2]
+            return name.replace(":/", ":") if fstype == "fuse.glusterfs" else ""
+    return ""
+
+
+def serves(lab: Lab, minion: str) -> bool:
+    """Whether a ready pod on ``minion``, asked by its own address, gives the page."""
+    here = [pod for pod in pods(lab) if pod["node"] == minion]
+    return bool(here) and all(
+        pod["ready"] == "True" and get(f"http://{pod['ip']}/helloworld.html", timeout=2) == PAGE for pod in here
+    )
+
+
+def all_serve(lab: Lab) -> bool:
+    return len(pods(lab)) == 2 and all(serves(lab, pod["node"]) for pod in pods(lab))
+
+
+def visitor(lab: Lab, *, timeout: float = 5) -> Visitor:
+    """Comes in through the second minion, whose network the tests here leave alone."""
+    return Visitor(f"http://{lab.minions()[1].address}:30080/helloworld.html", PAGE, timeout=timeout)
+
+
+def fault(kind: str, name: str) -> None:
+    done = command([".venv/bin/python", "-m", "lab", "fault", kind, name])
+    assert done.status == 0, done.text
+
+
+def report(record: Callable[[str, object], None], **measured: object) -> None:
+    for name, value in measured.items():
+        record(name, value)
+        print(f"{name}: {value}")
