@@ -27,7 +27,11 @@ class PublishedContent:
 
 
 class ContentSync(pulumi.ComponentResource):
-    """Publishes the content with one deployer's command, whose input is the manifest: a preview shows changed files."""
+    """Publishes the content with one deployer's command, whose input is the manifest: a preview shows changed files.
+
+    Another one does nothing but remove the site when the stack is destroyed, where that was asked for. It is there
+    always, so that asking for it no longer is a change of it and no removal.
+    """
 
     published: PublishedContent
 
@@ -42,15 +46,22 @@ class ContentSync(pulumi.ComponentResource):
         super().__init__("glusterfarm:index:ContentSync", name, None, opts)
         farm = mounted.farm
         manifest = _manifest(content)
-        where = (*farm.minion_words(), "--mount-path", mounted.path, "--site", content.site)
-        # No triggers: they replace the resource, and the old one's delete would follow the new publish.
+        place = ("--mount-path", mounted.path, "--volume", mounted.volume, "--site", content.site)
+        where = (*farm.minion_words(), *place)
+        removal = farm.at_removal(
+            f"{name}-removal",
+            *(("publisher", "remove", *where, "--release", manifest.release) if content.delete_on_destroy else ()),
+            over_ssh=True,
+            parent=self,
+            after=mounted.after,
+        )
+        # It has no delete of its own: a replaced one's old delete would follow the new publish.
         publish = farm.deployer_command(
             f"{name}-publish",
             *("publisher", "publish", *where, "--source", content.source),
-            delete=("publisher", "remove", *where, "--release", manifest.release) if content.delete_on_destroy else (),
             stdin=manifest.plan(),
             parent=self,
-            after=mounted.after,
+            after=(*mounted.after, removal),
         )
         self.published = PublishedContent(
             mounted=mounted,

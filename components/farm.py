@@ -108,7 +108,6 @@ class Farm:
         self,
         name: str,
         *words: pulumi.Input[str],
-        delete: tuple[str, ...] = (),
         stdin: str | None = None,
         parent: pulumi.Resource,
         after: Sequence[pulumi.Resource],
@@ -123,9 +122,8 @@ class Farm:
                 name,
                 create=command,
                 update=command,
-                delete=argv(PYTHON, "-m", *delete) if delete else None,
                 stdin=stdin,
-                environment=None if self.private_key is None else {KEY_VARIABLE: self.private_key},
+                environment=self._key_environment(),
                 add_previous_output_in_env=False,
                 opts=pulumi.ResourceOptions(parent=parent, depends_on=list(after)),
             ),
@@ -133,18 +131,28 @@ class Farm:
         )
 
     def at_removal(
-        self, name: str, *words: str, parent: pulumi.Resource, after: Sequence[pulumi.Resource]
+        self,
+        name: str,
+        *words: str,
+        over_ssh: bool = False,
+        parent: pulumi.Resource,
+        after: Sequence[pulumi.Resource],
     ) -> local.Command:
         """A module of this repository run when the resource is deleted, and nothing before: ``python -m WORDS``.
 
-        What depends on it goes before, what it depends on stays until it is done. It gets no private key.
+        What depends on it goes before, what it depends on stays until it is done. Without words nothing is run then
+        either. It gets the private key only where it is to go ``over_ssh``.
         """
         return dependable(
             local.Command(
                 name,
-                delete=argv(PYTHON, "-m", *words),
+                delete=argv(PYTHON, "-m", *words) if words else None,
+                environment=self._key_environment() if over_ssh and words else None,
                 add_previous_output_in_env=False,
                 opts=pulumi.ResourceOptions(parent=parent, depends_on=list(after)),
             ),
             parent,
         )
+
+    def _key_environment(self) -> dict[str, pulumi.Input[str]] | None:
+        return None if self.private_key is None else {KEY_VARIABLE: self.private_key}

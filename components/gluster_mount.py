@@ -18,7 +18,7 @@ from components.remote_script import RemoteScript
 from settings import Gluster, Minion
 
 #: A minion that the inventory calls down keeps the mount it has: nothing is asked of it until it is up again.
-IGNORED_WHILE_DOWN = ["connection", "create", "update", "delete", "stdin"]
+IGNORED_WHILE_DOWN = ["connection", "create", "update", "delete", "stdin", "triggers"]
 SCRIPT = RemoteScript(name="gluster_mount")
 
 
@@ -65,9 +65,7 @@ class GlusterMount(pulumi.ComponentResource):
     def _mount(self, name: str, farm: Farm, volume: Gluster, minion: Minion) -> remote.Command:
         sudo = minion.user != "root"
         primary, backups = volfile_servers(volume.servers, minion)
-        # Resident: the minion keeps the script, whose `heal` a timer there runs.
-        mount = SCRIPT.resident(
-            "mount",
+        arguments = (
             farm.owner(minion),
             primary,
             ":".join(backups),
@@ -76,7 +74,6 @@ class GlusterMount(pulumi.ComponentResource):
             ",".join(volume.options),
             minion.name,
             minion.generation,
-            sudo=sudo,
         )
         unmount = SCRIPT.over_stdin(
             "unmount", farm.owner(minion), volume.volume, volume.mount_path, minion.name, sudo=sudo
@@ -84,10 +81,13 @@ class GlusterMount(pulumi.ComponentResource):
         command = remote.Command(
             f"{name}-{minion.name}",
             connection=farm.connection(minion),
-            create=mount,
-            update=mount,
+            # Resident: the minion keeps the script, whose `heal` a timer there runs.
+            create=SCRIPT.resident("mount", *arguments, sudo=sudo),
+            update=SCRIPT.resident("update", *arguments, sudo=sudo),
             delete=unmount,
             stdin=SCRIPT.text,
+            # At another path it is another mount: made before all that moves there; then the old one is taken away.
+            triggers=[volume.mount_path],
             add_previous_output_in_env=False,
             opts=pulumi.ResourceOptions(
                 parent=self, ignore_changes=IGNORED_WHILE_DOWN if minion.state == "down" else []

@@ -49,7 +49,7 @@ def call_of(script: RemoteScript, command_line: str) -> Call | None:
 
 @dataclass(frozen=True, kw_only=True)
 class Mount:
-    """A minion's mount: the command that made it, the script that it ran, and what it said when it was done.
+    """A minion's mount: the command that keeps it as it is, the script that runs, and what it said when it was done.
 
     ``servers`` are the volfile servers, the one that is asked first at their head; ``options`` are comma-joined.
     """
@@ -139,11 +139,11 @@ def _name(resource: Mapping[str, Any]) -> str:
 
 def _mount(resource: Mapping[str, Any]) -> Mount | None:
     inputs = resource.get("inputs") or {}
-    command, script = inputs.get("create"), inputs.get("stdin")
+    command, script = inputs.get("update"), inputs.get("stdin")
     if not isinstance(command, str) or not isinstance(script, str):
         return None
     call = call_of(SCRIPT, command)
-    if call is None or call.verb != "mount" or len(call.arguments) != _MOUNT_ARGUMENTS:
+    if call is None or call.verb != "update" or len(call.arguments) != _MOUNT_ARGUMENTS:
         return None
     owner, primary, backups, volume, path, options, minion, generation = call.arguments
     return Mount(

@@ -15,7 +15,7 @@ from connectors.ssh import ConnectError
 from publisher.manifest import Manifest, ManifestError
 from publisher.progress import Progress
 from publisher.publish import Order, publish, remove
-from publisher.remote import PublishError
+from publisher.remote import Place, PublishError
 from settings import SettingsError
 
 
@@ -47,10 +47,15 @@ def _parser() -> argparse.ArgumentParser:
     for verb in (publishing, removing):
         add_minion_options(verb)
         verb.add_argument("--mount-path", required=True, help="where every minion mounts the volume")
+        verb.add_argument("--volume", required=True, help="the volume that must be mounted there")
         verb.add_argument("--site", required=True, help="the site's directory on the volume")
     publishing.add_argument("--source", required=True, type=Path, help="the content directory")
     removing.add_argument("--release", required=True, help="the release that must be live; else nothing is done")
     return parser
+
+
+def _place(options: argparse.Namespace) -> Place:
+    return Place(mount=options.mount_path, volume=options.volume, site=options.site)
 
 
 async def _publish(options: argparse.Namespace) -> dict[str, object]:
@@ -62,7 +67,7 @@ async def _publish(options: argparse.Namespace) -> dict[str, object]:
             f"{options.source} is no longer what the preview showed: {_difference(plan, manifest)};"
             " nothing was published, preview and run again"
         )
-    order = Order(source=options.source, manifest=manifest, mount=options.mount_path, site=options.site)
+    order = Order(source=options.source, manifest=manifest, place=_place(options))
     outcome = dataclasses.asdict(await publish(minions, order, Progress()))
     outcome["verifiedBy"] = outcome.pop("verified_by")
     return outcome
@@ -77,7 +82,7 @@ def _difference(plan: str, manifest: Manifest) -> str:
 
 async def _remove(options: argparse.Namespace) -> dict[str, object]:
     minions = chosen_minions(options)
-    removed = await remove(minions, mount=options.mount_path, site=options.site, release=options.release)
+    removed = await remove(minions, _place(options), release=options.release)
     if not removed:
         print(
             f"release {options.release} is not live in site {options.site}: nothing was removed",

@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 from connectors import ssh
-from publisher.remote import PublishError, Site
+from publisher.remote import Place, PublishError, Site
 from settings import Minion
 
 
@@ -27,7 +27,7 @@ class Crew:
 
 
 @asynccontextmanager
-async def assemble(minions: Sequence[Minion], *, mount: str, site: str, verifiers: int = 1) -> AsyncIterator[Crew]:
+async def assemble(minions: Sequence[Minion], place: Place, *, verifiers: int = 1) -> AsyncIterator[Crew]:
     """Connect to the first minions, in order, that can be reached and have the volume mounted.
 
     One publishes and ``verifiers`` others verify; where only one is up, as the inventory says, it verifies
@@ -42,7 +42,7 @@ async def assemble(minions: Sequence[Minion], *, mount: str, site: str, verifier
         while waiting and len(ready) < wanted:
             # Side by side: a black-holed minion costs its 15 s once, not once for every place in the crew.
             turn, waiting = waiting[: wanted - len(ready)], waiting[wanted - len(ready) :]
-            for found in await asyncio.gather(*(_reach(minion, mount, site) for minion in turn)):
+            for found in await asyncio.gather(*(_reach(minion, place) for minion in turn)):
                 if isinstance(found, Site):
                     ready.append(found)
                 else:
@@ -64,13 +64,13 @@ async def assemble(minions: Sequence[Minion], *, mount: str, site: str, verifier
         await asyncio.gather(*(open_site.connection.wait_closed() for open_site in ready))
 
 
-async def _reach(minion: Minion, mount: str, site: str) -> Site | str:
+async def _reach(minion: Minion, place: Place) -> Site | str:
     """The site through ``minion``, proven to be on its mounted volume; or why not."""
     try:
         connection = await ssh.connect(minion)
     except ssh.ConnectError as error:
         return str(error)
-    reached = Site(minion=minion, connection=connection, mount=mount, name=site)
+    reached = Site(minion=minion, connection=connection, place=place)
     try:
         await reached.state()
     except (PublishError, ssh.ConnectError) as error:

@@ -19,7 +19,7 @@ from publisher.delta import Delta
 from publisher.manifest import Entry, Manifest
 from publisher.parallel import in_parts, together
 from publisher.progress import Progress
-from publisher.remote import PublishError
+from publisher.remote import Place, PublishError
 from publisher.slots import Flip, Slot, State, Unchanged, Write, decide
 from publisher.stream import tar_stream
 from publisher.verify import verify_files, verify_live
@@ -35,12 +35,11 @@ _SAMPLE = 200
 
 @dataclass(frozen=True, kw_only=True)
 class Order:
-    """What to publish (``source``, with its manifest), to ``site`` on the volume mounted at ``mount``."""
+    """What to publish (``source``, with its manifest), and where."""
 
     source: Path
     manifest: Manifest
-    mount: str
-    site: str
+    place: Place
     grace: float = GRACE_SECONDS
     writers: int = WRITERS
 
@@ -68,7 +67,7 @@ async def publish(minions: Sequence[Minion], order: Order, progress: Progress) -
     there, and then it stays as the previous one.
     """
     began = time.monotonic()
-    async with assemble(minions, mount=order.mount, site=order.site) as crew:
+    async with assemble(minions, order.place) as crew:
         for reason in crew.passed_over:
             progress.say(f"warning: left out: {reason}")
         token = secrets.token_hex(8)
@@ -90,9 +89,9 @@ async def publish(minions: Sequence[Minion], order: Order, progress: Progress) -
     )
 
 
-async def remove(minions: Sequence[Minion], *, mount: str, site: str, release: str) -> bool:
+async def remove(minions: Sequence[Minion], place: Place, *, release: str) -> bool:
     """Delete the site while ``release`` is live; False, and nothing done, when it is not."""
-    async with assemble(minions, mount=mount, site=site, verifiers=0) as crew:
+    async with assemble(minions, place, verifiers=0) as crew:
         if (await crew.publisher.state()).live_release != release:
             return False
         token = secrets.token_hex(8)

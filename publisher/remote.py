@@ -29,21 +29,34 @@ class PublishError(Exception):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Place:
+    """Where a site is on every minion: directory ``site`` of the Gluster volume ``volume``, mounted at ``mount``."""
+
+    mount: str
+    volume: str
+    site: str
+
+    @property
+    def path(self) -> str:
+        """The site's directory."""
+        return f"{self.mount}/{self.site}"
+
+
+@dataclass(frozen=True, kw_only=True)
 class Site:
-    """The site ``name`` on the volume mounted at ``mount``, as ``minion`` reaches it.
+    """The site at ``place``, as ``minion`` reaches it.
 
     Every method runs one verb of publish.sh. Raises PublishError with what the script said, or ConnectError.
     """
 
     minion: Minion
     connection: asyncssh.SSHClientConnection
-    mount: str
-    name: str
+    place: Place
 
     @property
     def path(self) -> str:
         """Where the site is on every minion."""
-        return f"{self.mount}/{self.name}"
+        return self.place.path
 
     async def state(self) -> State:
         """What the slots hold. Fails where the volume is not mounted or the site directory is not ours."""
@@ -105,7 +118,8 @@ class Site:
         return bool(json.loads(said.splitlines()[-1])["removed"])
 
     def _command(self, verb: str, *words: str) -> str:
-        return _SCRIPT.inline(verb, self.minion.name, self.mount, self.name, *words, sudo=self.minion.user != "root")
+        place = (self.place.mount, self.place.volume, self.place.site)
+        return _SCRIPT.inline(verb, self.minion.name, *place, *words, sudo=self.minion.user != "root")
 
     async def _run(self, verb: str, *words: str, input: bytes | AsyncIterable[bytes] = b"") -> bytes:  # noqa: A002
         result = await ssh.run(self.connection, self._command(verb, *words), input=input, timeout=PATIENCE_SECONDS)

@@ -3,12 +3,14 @@
 # Mounts a GlusterFS volume on this minion for good, takes it away again, tells how it is. Runs as root.
 #
 #   mount   OWNER PRIMARY BACKUPS VOLUME MOUNTPATH OPTIONS MINION GENERATION
+#   update  the same arguments            the same, for an owner that has the mount already
 #   unmount OWNER VOLUME MOUNTPATH MINION
 #   status  VOLUME MOUNTPATH MINION         changes nothing
 #   heal    VOLUME MOUNTPATH MINION         mounts anew what is dead or gone; run by a timer that mount sets up
 #   watch   VOLUME MOUNTPATH MINION         waits for the next heal, less long when the client ends
 #
-# OWNER is "stack/minion": a mount stays until its last owner unmounts it. BACKUPS is colon-joined, OPTIONS comma-joined;
+# OWNER is "stack/minion": a mount stays until its last owner unmounts it. When Pulumi replaces a mount, it has the new
+# one made (mount) and then the old one deleted (unmount), both in the same words; hence the two verbs. BACKUPS is colon-joined, OPTIONS comma-joined;
 # either may be empty. GENERATION is not looked at: it only makes the command line of a recreated machine another one.
 #
 # Success: exit 0 and one line of JSON. Failure: exit 1 and "glusterfarm: MINION: what is wrong: what to do" on stderr,
@@ -23,6 +25,8 @@ umask 022
 
 PROBE_SECONDS=10 # for one answer of the volume
 MOUNT_SECONDS=30 # for the mount itself, at boot too
+LEAVE_SECONDS=60 # for containers that are ending to let go of a mount
+REPLACE_SECONDS=3600 # between the new mount and the delete of the old, when one is replaced
 HEAL_SECONDS=5   # between two runs of heal, while the client lives
 
 WRITTEN='# Written by glusterfarm; owners and settings are in /etc/glusterfarm/mounts.'
@@ -99,7 +103,7 @@ use_mount() { # VOLUME MOUNTPATH MINION
 
 use_owner() {
     plain 'the owner' '._/@-' "$1"
-    OWNER=$1 OWNER_FILE=$STATE/owners/$(encode "$1")
+    OWNER=$1 OWNER_FILE=$STATE/owners/$(encode "$1") REPLACED=$NOTES/replaced-$(encode "$1")
 }
 
 use_source() { # PRIMARY BACKUPS OPTIONS
@@ -208,8 +212,9 @@ find_guard() {
 
 # --- mount -----------------------------------------------------------------------------------------------------------
 
-do_mount() {
-    [ -e "$OWNER_FILE" ] && NEW=false || NEW=true
+do_mount() { # VERB
+    recorded=$(cat "$OWNER_FILE" 2>/dev/null)
+    [ -n "$recorded" ] && NEW=false || NEW=true
     note_dead
     SETTLED=$(cat "$STATE/settled" 2>/dev/null)
     BEGUN=$(date +%s) LOGGED=$({ wc -c <"$LOG"; } 2>/dev/null || echo 0)
@@ -232,6 +237,8 @@ do_mount() {
         *) start && verify ;;
     esac
     CHANGING=false
+    rm -f "$REPLACED"
+    [ "$1" = update ] || [ "$recorded" != "$OWNER $VOLUME" ] || date +%s >"$REPLACED"
     look_after
     printf '{"minion":"%s","action":"%s","path":"%s","source":"%s","client":%s,"version":"%s","installed":%s,"guard":"%s","kept":"%s","healing":%s,"ended":[%s]}\n' \
         "$MINION" "$ACTION" "$(json "$MOUNT")" "$(json "$SOURCE")" "${pid:-null}" \
@@ -498,16 +505,48 @@ do_unmount() {
         result=absent
     elif [ -n "$recorded" ] && [ "$recorded" != "$OWNER $VOLUME" ]; then
         result=kept # its owner has another volume here by now, and this is the end of the one before
+    elif replaced; then
+        result=kept # the same, but the volume is the same too
     elif [ -n "$others" ]; then
         rm -f "$OWNER_FILE"
         result=kept
     else
         # An adopted mount too: who lets the farm have it leaves its end to the farm.
-        ! find_mount || ! is_volume "$VOLUME" || take_away
+        ! find_mount || ! is_volume "$VOLUME" || { wait_for_containers && take_away; }
         retract
         result=unmounted
     fi
     printf '{"minion":"%s","action":"%s","path":"%s","owners":[%s]}\n' "$MINION" "$result" "$(json "$MOUNT")" "$(json_owners)"
+}
+
+# Was this mount made anew for its owner a moment ago? Then this is the delete of the one before, once. A mark that is
+# old is of a run that was cut off, and no delete followed it.
+replaced() {
+    { read -r since <"$REPLACED"; } 2>/dev/null || return 1
+    rm -f "$REPLACED"
+    age=$(($(date +%s) - since))
+    [ "$age" -ge 0 ] && [ "$age" -lt "$REPLACE_SECONDS" ]
+}
+
+# The mount that find_mount found must not be taken from under a container: it would serve on until its next start, and
+# then find nothing. Whoever removes a minion has its pods ended first; the last of them may still be at it.
+wait_for_containers() {
+    printf '%s\n' "$DEVICE" >"$NOTES/leaving"
+    deadline=$(($(date +%s) + LEAVE_SECONDS))
+    while
+        containers "$NOTES/leaving"
+        [ -s "$NOTES/containers" ]
+    do
+        [ "$(date +%s)" -lt "$deadline" ] || fail "$MOUNT is still in use after $LEAVE_SECONDS s, by $(named_containers)" \
+            'end these pods, then run this again'
+        sleep 1
+    done
+}
+
+named_containers() {
+    while read -r _ pid; do
+        printf '%s (%s in %s)\n' "$pid" "$(cat "/proc/$pid/comm" 2>/dev/null)" "$(pod_of "$pid")"
+    done <"$NOTES/containers" | listed
 }
 
 # Unmounts what find_mount found, however often it is mounted there.
@@ -525,6 +564,9 @@ take_away() {
     fail "$MOUNT cannot be unmounted (${reason:-no reason given})${held:+, it is held by $held}" 'end what holds it, then run this again'
 }
 
+# Lines as one, "a, b"; ten are enough.
+listed() { head -n 10 | tr '\n' ',' | sed 's/,$//; s/,/, /g'; }
+
 # Works on a dead mount too; who still holds it keeps a dead one.
 detach() { bounded 10 umount -c -l -- "$MOUNT" && rm -f "$NOTES/probe"; }
 
@@ -537,7 +579,7 @@ holders() {
             printf '%s (%s)\n' "$pid" "$(cat "/proc/$pid/comm" 2>/dev/null)"
         done
         awk -v path="$MOUNT/" 'index($5, path) == 1 { print "the mount " $5 }' /proc/self/mountinfo
-    } | head -n 10 | tr '\n' ',' | sed 's/,$//; s/,/, /g'
+    } | listed
 }
 
 # Takes back all that mount wrote. Never the opposite of anyone else's work: a directory is removed when we made it.
@@ -679,31 +721,35 @@ note_dead() {
 
 add_dead() { grep -q -x -F "$1" "$NOTES/dead" 2>/dev/null || printf '%s\n' "$1" >>"$NOTES/dead"; }
 
-# Ends the containers that still hold a dead mount: no remount reaches them, only their next start. That is: processes
-# that are the first of a pid namespace, in a pod's cgroup, whose mountinfo names a dead device of this volume.
-end_holders() {
-    [ -s "$NOTES/dead" ] || return 0
-    held=''
+# Lists in $NOTES/containers "DEVICE PID" of each container that holds a mount of this volume with one of the device
+# numbers in FILE. That is: a process that is the first of a pid namespace, in a pod's cgroup, whose mountinfo names it.
+containers() { # FILE
     grep -l -E '^NSpid:[[:blank:]]+[0-9]+.*[[:blank:]]1$' /proc/[0-9]*/status >"$OUT" 2>/dev/null
     while read -r process; do
         process=${process%/status}
         grep -q kubepods "$process/cgroup" 2>/dev/null || continue
-        device=$(awk -v now="$DEVICE" -v volume="$VOLUME" '
-            NR == FNR { if ($1 != now) dead[$1]; next }
-            ($3 in dead) && / - fuse\.glusterfs / && (index($0, ":" volume " ") || index($0, ":/" volume " ")) { print $3; exit }' \
-            "$NOTES/dead" "$process/mountinfo" 2>/dev/null)
-        [ -n "$device" ] || continue
-        held="$held$device
-"
-        end_container "${process#/proc/}"
-    done <"$OUT"
+        awk -v pid="${process#/proc/}" -v volume="$VOLUME" '
+            NR == FNR { wanted[$1]; next }
+            ($3 in wanted) && / - fuse\.glusterfs / && (index($0, ":" volume " ") || index($0, ":/" volume " ")) {
+                print $3, pid
+                exit
+            }' "$1" "$process/mountinfo" 2>/dev/null
+    done <"$OUT" >"$NOTES/containers"
+}
+
+# Ends the containers that still hold a dead mount: no remount reaches them, only their next start.
+end_holders() {
+    [ -s "$NOTES/dead" ] || return 0
+    grep -v -x -F -- "$DEVICE" "$NOTES/dead" >"$NOTES/gone"
+    containers "$NOTES/gone"
+    while read -r _ pid_of_container; do end_container "$pid_of_container"; done <"$NOTES/containers"
     # A device nobody holds any more is free to be another mount's.
-    printf '%s' "$held" | sort -u >"$NOTES/dead"
+    cut -d ' ' -f 1 "$NOTES/containers" | sort -u >"$NOTES/dead"
 }
 
 # Each pod is left alone for 10 s after the first time, then 20, 40 ... 640: something else is wrong with it then.
 end_container() { # PID
-    pod=$(grep -o -E 'pod[0-9a-f]{8}[-_0-9a-f]{28}' "/proc/$1/cgroup" | head -n 1)
+    pod=$(pod_of "$1")
     now=$(date +%s) times=0 last=0
     { read -r times last <"$NOTES/ended-${pod:-none}"; } 2>/dev/null
     [ "$times" -eq 0 ] || [ "$now" -ge $((last + (10 << (times - 1)))) ] || return 0
@@ -711,6 +757,8 @@ end_container() { # PID
     printf '%s %s\n' "$((times < 7 ? times + 1 : 7))" "$now" >"$NOTES/ended-${pod:-none}"
     ENDED="${ENDED:+$ENDED,}$1"
 }
+
+pod_of() { grep -o -E 'pod[0-9a-f]{8}[-_0-9a-f]{28}' "/proc/$1/cgroup" 2>/dev/null | head -n 1; } # PID
 
 # --- status ----------------------------------------------------------------------------------------------------------
 
@@ -736,12 +784,12 @@ do_status() {
 
 main() {
     case ${1-}:$# in
-        mount:9)
+        mount:9 | update:9)
             use_mount "$5" "$6" "$8"
             use_owner "$2"
             use_source "$3" "$4" "$7"
             lock 300
-            do_mount
+            do_mount "$1"
             ;;
         unmount:5)
             use_mount "$3" "$4" "$5"
@@ -764,7 +812,7 @@ main() {
             do_watch
             ;;
         *)
-            printf 'glusterfarm: usage: mount OWNER PRIMARY BACKUPS VOLUME MOUNTPATH OPTIONS MINION GENERATION | unmount OWNER VOLUME MOUNTPATH MINION | status|heal|watch VOLUME MOUNTPATH MINION\n' >&2
+            printf 'glusterfarm: usage: mount|update OWNER PRIMARY BACKUPS VOLUME MOUNTPATH OPTIONS MINION GENERATION | unmount OWNER VOLUME MOUNTPATH MINION | status|heal|watch VOLUME MOUNTPATH MINION\n' >&2
             exit 2
             ;;
     esac

@@ -1,7 +1,7 @@
 #!/bin/sh
 # The minion's half of publishing a site to a Gluster volume.
 #
-#   publish.sh VERB MINION MOUNT SITE [ARG...]
+#   publish.sh VERB MINION MOUNT VOLUME SITE [ARG...]
 #
 # The site is MOUNT/SITE: `html` is a relative link to the live slot, `slots/a|b|c` are the slots. Beside a slot lie
 # `SLOT.manifest` (only while the slot holds exactly what it says) and `SLOT.before` (which slot was live before this
@@ -45,15 +45,16 @@ unexpected() { # whatever was not foreseen: the command that failed has already 
 
 # --- The mount ---
 
-find_mount() { # sets $device: the number of the Gluster mount at $mount as `stat -c %d` gives it, '' for none
+find_mount() { # sets $device: the number of the volume's mount at $mount as `stat -c %d` gives it, '' for none
     wanted=$(printf '%s' "$mount" | sed 's/\\/\\134/g; s/ /\\040/g; s/	/\\011/g')
-    device=
+    device='' other=''
     # Not in a subshell: /proc/self is whoever opens it. The last line for a mountpoint is the one on top.
     while read -r _ _ numbers _ point rest; do
         [ "$point" = "$wanted" ] || continue
         case " $rest" in
-            *' - fuse.glusterfs '*) device=$numbers ;;
-            *) device= ;;
+            *" - fuse.glusterfs "*":$volume "* | *" - fuse.glusterfs "*":/$volume "*) device=$numbers other='' ;;
+            *' - fuse.glusterfs '*) device='' other="${rest##* - fuse.glusterfs }" ;;
+            *) device='' other='' ;;
         esac
     done </proc/self/mountinfo
     [ -z "$device" ] || device=$((((${device#*:} & ~255) << 12) | (${device%:*} << 8) | (${device#*:} & 255)))
@@ -61,6 +62,8 @@ find_mount() { # sets $device: the number of the Gluster mount at $mount as `sta
 
 enter_mount() {
     find_mount
+    [ -z "$other" ] || fail "at $mount another volume is mounted than $volume (${other%% *})" \
+        "let pulumi up mount it, then run again"
     [ -n "$device" ] || fail "no Gluster volume is mounted at $mount" "mount it (pulumi up does), then run again"
     # A probe of a dead mount comes back only like this: killed, and with no pipe that waits for it.
     timeout -s KILL "$PROBE_SECONDS" stat -- "$mount" >/dev/null 2>&1 ||
@@ -340,8 +343,9 @@ main() {
     verb=$1
     minion=$2
     mount=$3
-    site=$4
-    shift 4
+    volume=$4
+    site=$5
+    shift 5
     trap 'unexpected $?' EXIT
     case $site in '' | . | .. | */*) fail "'$site' is no directory name" "correct content.site" ;; esac
     case $verb in

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import signal
+import time
+
 from tests.support.gluster_mount import OWNER, PATH, UNIT, clients, mount, mounted_by_hand, mounts, status, unmount
 from tests.support.minion import Machine
 
@@ -78,6 +81,74 @@ def test_the_delete_of_a_former_volume_leaves_the_present_one(machine: Machine) 
     assert unmount(machine, volume="First").json["action"] == "kept"
     assert status(machine, volume="Second").json["client"] == pid
     assert unmount(machine, volume="Second").json["action"] == "unmounted"
+
+
+def test_the_delete_of_a_mount_that_was_made_anew_leaves_the_new_one(machine: Machine) -> None:
+    """`pulumi up --replace`: the new create, then the old delete, in the very same words."""
+    pid = mount(machine).json["client"]
+    assert mount(machine).json["action"] == "unchanged"
+    assert unmount(machine).json["action"] == "kept"
+    assert status(machine).json["client"] == pid
+    assert unmount(machine).json["action"] == "unmounted"
+    assert mounts(machine) == []
+
+
+def test_the_delete_of_a_mount_that_was_updated_takes_it_away(machine: Machine) -> None:
+    mount(machine)
+    mount(machine)  # its delete never came: the run was cut off
+    assert mount(machine, verb="update").json["action"] == "unchanged"
+    assert unmount(machine).json["action"] == "unmounted"
+
+
+def test_a_replacement_of_long_ago_keeps_nothing(machine: Machine) -> None:
+    mount(machine)
+    mount(machine)
+    (mark,) = machine.path("/run/glusterfarm/mounts/mnt-glusterfs").glob("replaced-*")
+    mark.write_text(f"{int(time.time()) - 3601}\n")
+    assert unmount(machine).json["action"] == "unmounted"
+
+
+def test_a_replacement_that_failed_is_followed_by_no_delete_of_the_old(machine: Machine) -> None:
+    mount(machine)
+    machine.signal(clients(machine)[0], signal.SIGUSR2)
+    assert mount(machine).status == 1
+    machine.signal(clients(machine)[0], signal.SIGHUP)
+    assert unmount(machine).json["action"] == "unmounted"
+
+
+def test_containers_that_are_ending_are_waited_for(machine: Machine) -> None:
+    mount(machine)
+    container = machine.container(PATH)
+    machine.background("sh", "-c", f"sleep 2; kill -KILL {container}")
+    done = unmount(machine)
+    assert done.json["action"] == "unmounted"
+    assert done.seconds > 1.5
+    assert mounts(machine) == []
+
+
+def test_a_mount_is_not_taken_from_under_a_container(one_machine: Machine) -> None:
+    pid = mount(one_machine).json["client"]
+    pod = "01234567-89ab-4cde-8f01-23456789abcd"
+    container = one_machine.container(PATH, pod=pod)
+    done = one_machine.run(
+        "gluster_mount", "unmount", OWNER, "MyVolume", PATH, "minion-1", but="LEAVE_SECONDS=2", timeout=30
+    )
+    assert done.status == 1
+    assert done.err == (
+        f"glusterfarm: minion-1: {PATH} is still in use after 2 s, by {container} (sleep in pod{pod}): "
+        "end these pods, then run this again\n"
+    )
+    after = status(one_machine).json
+    assert (after["client"], after["owners"], after["enabled"]) == (pid, [OWNER], "enabled")
+    one_machine.signal(container, signal.SIGKILL)
+    assert unmount(one_machine).json["action"] == "unmounted"
+
+
+def test_a_container_that_holds_another_mount_is_not_waited_for(machine: Machine) -> None:
+    mount(machine, path="/mnt/other")
+    mount(machine)
+    machine.container("/mnt/other")
+    assert unmount(machine).json["action"] == "unmounted"
 
 
 def test_a_busy_mount_fails_and_names_who_holds_it(machine: Machine) -> None:

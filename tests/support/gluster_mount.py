@@ -19,9 +19,10 @@ def mount(
     path: str = PATH,
     options: str = "",
     minion: str = "minion-1",
+    verb: str = "mount",
 ) -> Result:
-    """Run `mount`."""
-    return machine.run("gluster_mount", "mount", owner, primary, backups, volume, path, options, minion, "1")
+    """Run `mount`, or `update`."""
+    return machine.run("gluster_mount", verb, owner, primary, backups, volume, path, options, minion, "1")
 
 
 def unmount(machine: Machine, *, owner: str = OWNER, volume: str = "MyVolume", path: str = PATH) -> Result:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -174,11 +175,18 @@ class Machine:
         )
         return Result(status=done.returncode, out=done.stdout, err=done.stderr, seconds=time.monotonic() - begun)
 
-    def run(self, script: str, *args: str, resident: bool = False, timeout: float = 120) -> Result:
-        """Run one of our scripts as a minion does: over stdin, by the command line that the program makes."""
-        text = RemoteScript(name=script)
-        command = text.resident(*args, sudo=False) if resident else text.over_stdin(*args, sudo=False)
-        return self.command("sh", "-c", command, stdin=text.text, timeout=timeout)
+    def run(self, script: str, *args: str, resident: bool = False, but: str = "", timeout: float = 120) -> Result:
+        """Run one of our scripts as a minion does: over stdin, by the command line that the program makes.
+
+        ``but`` is NAME=NUMBER: a constant of the script's that is another here, for what would take too long.
+        """
+        script_of_ours = RemoteScript(name=script)
+        command = (script_of_ours.resident if resident else script_of_ours.over_stdin)(*args, sudo=False)
+        text = script_of_ours.text
+        if but:
+            text, changed = re.subn(rf"^{but.partition('=')[0]}=[0-9]+", but, text, flags=re.MULTILINE)
+            assert changed == 1, f"{script} has no such constant: {but}"
+        return self.command("sh", "-c", command, stdin=text, timeout=timeout)
 
     def signal(self, pid: int, number: int) -> None:
         """Send a signal to one of the machine's processes, and wait until it has taken it."""

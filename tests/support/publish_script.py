@@ -26,6 +26,7 @@ class Volume:
     shell: list[str]
     scratch: Path
     mount: Path
+    name: str = "MyVolume"
     site: str = "php"
     minion: str = "minion-1"
     environment: dict[str, str] = field(default_factory=dict)
@@ -44,7 +45,7 @@ class Volume:
 
     def start(self, verb: str, *words: str) -> subprocess.Popen[bytes]:
         """Start a verb; its stdin is a pipe."""
-        command = [*self.shell, str(SCRIPT), verb, self.minion, str(self.mount), self.site, *words]
+        command = [*self.shell, str(SCRIPT), verb, self.minion, str(self.mount), self.name, self.site, *words]
         return subprocess.Popen(
             in_namespace(self.mountinfo, *command),
             stdin=subprocess.PIPE,

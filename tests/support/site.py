@@ -15,6 +15,7 @@ from pathlib import Path
 from publisher.manifest import Manifest
 from publisher.progress import Progress
 from publisher.publish import Order, Outcome, publish
+from publisher.remote import Place
 from tests.support.sshd import Loopback, LoopbackMinion
 from tests.support.trees import RESERVED, Tree, read_tree, write_tree
 
@@ -57,7 +58,10 @@ class PublishedSite:
         if tree is not None:
             self.content(tree)
         order = Order(
-            source=self.source, manifest=Manifest.of(self.source), mount=str(self.volume), site="php", grace=grace
+            source=self.source,
+            manifest=Manifest.of(self.source),
+            place=Place(mount=str(self.volume), volume="MyVolume", site="php"),
+            grace=grace,
         )
         out = io.StringIO()
         try:
@@ -83,7 +87,7 @@ class PublishedSite:
             [
                 *(sys.executable, "-m", "publisher", verb, "--inventory", str(inventory)),
                 *("--minions", ",".join(f"{minion.name}@g1" for minion in self.minions)),
-                *("--mount-path", str(self.volume), "--site", "php", *words),
+                *("--mount-path", str(self.volume), "--volume", "MyVolume", "--site", "php", *words),
             ],
             cwd=ROOT,
             env=os.environ | {"GLUSTERFARM_SSH_PRIVATE_KEY": self.loopback.private_key},

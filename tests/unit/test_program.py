@@ -46,6 +46,7 @@ def test_a_complete_stack_registers_each_step_once(preview: Preview) -> None:
             *[(LOCAL, f"mount-minion-{number}-drain") for number in (1, 2, 3)],
             *[(LABEL, f"mount-minion-{number}") for number in (1, 2, 3)],
             ("glusterfarm:index:ContentSync", "content"),
+            (LOCAL, "content-removal"),
             (LOCAL, "content-publish"),
             ("glusterfarm:index:PhpController", "php"),
             ("kubernetes:core/v1:Namespace", "php-namespace"),
@@ -82,7 +83,8 @@ def test_the_order_reaches_the_child_resources_that_prove_each_step(preview: Pre
         assert label.depends_on == {f"{LOCAL} mount-minion-{number}-drain"}
         drain = run.one(LOCAL, f"mount-minion-{number}-drain")
         assert drain.depends_on == {f"{COMMAND} mount-minion-{number}"}
-    assert run.one(LOCAL, "content-publish").depends_on == labels
+    assert run.one(LOCAL, "content-removal").depends_on == labels
+    assert run.one(LOCAL, "content-publish").depends_on == {*labels, f"{LOCAL} content-removal"}
     controller = run.one(CONTROLLER, "php").depends_on
     assert controller == {f"{LOCAL} content-publish", "kubernetes:core/v1:ConfigMap php-ini"}
     assert run.one(LOCAL, "php-gate").depends_on == {f"{CONTROLLER} php", f"{LOCAL} content-publish"}
@@ -142,6 +144,7 @@ def test_php_bounds_how_long_old_code_is_served(preview: Preview) -> None:
         (COMMAND, "mount-minion-2"),
         (LOCAL, "mount-minion-2-drain"),
         (LABEL, "mount-minion-2"),
+        (LOCAL, "content-removal"),
         (LOCAL, "content-publish"),
         ("kubernetes:core/v1:Namespace", "php-namespace"),
         ("kubernetes:core/v1:ConfigMap", "php-ini"),
@@ -305,6 +308,41 @@ def test_a_changed_mount_path_rolls_the_pods(stack: StackFiles, preview: Preview
     )
 
 
+@pytest.mark.parametrize(
+    ("key", "value", "replaced"),
+    [
+        ("mountPath", "/mnt/elsewhere", True),
+        ("volume", "Other", False),
+        ("options", ["acl"], False),
+        ("servers", ["gluster-9"], False),
+    ],
+)
+def test_at_another_path_it_is_another_mount_and_all_else_is_a_change_of_the_one_there(
+    stack: StackFiles, preview: Preview, key: str, value: object, replaced: bool
+) -> None:
+    """The engine makes the new one before, and deletes the old one after, everything that moves over."""
+    before = preview()
+    stack.values["gluster"][key] = value
+    after = preview()
+
+    for old in before.of_type(COMMAND):
+        new = after.one(COMMAND, old.name)
+        assert new.inputs["update"] != old.inputs["update"]
+        assert (new.inputs["triggers"] != old.inputs["triggers"]) is replaced
+
+
+@pytest.mark.parametrize(("key", "value"), [("mountPath", "/mnt/elsewhere"), ("volume", "Other")])
+def test_to_another_place_the_site_is_published_and_the_pods_are_rolled(
+    stack: StackFiles, preview: Preview, key: str, value: object
+) -> None:
+    before = preview()
+    stack.values["gluster"][key] = value
+    after = preview()
+
+    assert {"Command content-publish", "ReplicationController php"} <= changed(before, after)
+    assert (SERVICE, "web") in unchanged(before, after)
+
+
 def test_mounts_ask_different_servers_first_and_back_up_with_the_others(preview: Preview) -> None:
     run = preview()
     for resource in run.of_type(COMMAND):
@@ -335,7 +373,7 @@ def test_a_minion_that_is_down_is_left_as_it_is(stack: StackFiles, preview: Prev
     stack.inventory([minion("minion-1", 31, state="down"), minion("minion-2", 32)])
     first, second = sorted(preview().of_type(COMMAND), key=lambda one: one.name)
 
-    assert set(first.request.ignoreChanges) == {"connection", "create", "update", "delete", "stdin"}
+    assert set(first.request.ignoreChanges) == {"connection", "create", "update", "delete", "stdin", "triggers"}
     assert not second.request.ignoreChanges
 
 
@@ -353,8 +391,11 @@ def test_content_outlives_the_stack_unless_asked_otherwise(stack: StackFiles, pr
     stack.values["content"]["deleteOnDestroy"] = True
     removed = preview()
 
-    assert "delete" not in kept.one(LOCAL, "content-publish").inputs
-    assert f"--release {removed.exports['release']}" in removed.one(LOCAL, "content-publish").inputs["delete"]
+    assert "delete" not in kept.one(LOCAL, "content-removal").inputs
+    assert f"--release {removed.exports['release']}" in removed.one(LOCAL, "content-removal").inputs["delete"]
+    for run in (kept, removed):
+        assert "delete" not in run.one(LOCAL, "content-publish").inputs, "replacing it must not take the site away"
+        assert f"{LOCAL} content-removal" in run.one(LOCAL, "content-publish").depends_on, "it goes after the pods"
 
 
 def test_the_plan_names_each_file(stack: StackFiles, preview: Preview) -> None:
@@ -394,8 +435,8 @@ def test_no_secret_is_registered_in_plain(preview: Preview) -> None:
     for resource in run.of_type(LOCAL) + run.of_type(COMMAND):
         for name in ("create", "update", "delete", "stdin"):
             assert key.splitlines()[2] not in str(resource.inputs.get(name, ""))
-        if resource.name.endswith("-drain"):
-            continue  # needs no minion, and so has no key
+        if not {"create", "delete"} & {*resource.inputs} or resource.name.endswith("-drain"):
+            continue  # goes to no minion, and so has no key
         assert _secret(resource, key), f"{resource.name} does not carry the key as a secret"
 
 

@@ -43,6 +43,18 @@ def test_another_filesystem_is_refused(volume: Volume, fstype: str) -> None:
     assert "no Gluster volume is mounted" in volume.refusal("state")
 
 
+@pytest.mark.parametrize("other", ["Other", "OtherMyVolume", "MyVolume2", "[MyVolum]*"])
+def test_another_volume_is_refused_and_nothing_is_written(volume: Volume, other: str) -> None:
+    line = mountinfo_line(volume.mount)
+    volume.mountinfo.write_text(line.replace("MyVolume", other))
+    for verb in (("state",), ("hold", TOKEN, "me", "60"), ("begin", TOKEN, "a", "fresh"), ("live",)):
+        said = volume.refusal(*verb)
+        assert f"at {volume.mount} another volume is mounted than MyVolume (gluster-1:/{other}); let pulumi up" in said
+    assert list(volume.mount.iterdir()) == []
+    volume.mountinfo.write_text(line.replace(":/MyVolume", ":MyVolume"))  # as mount.glusterfs takes it, too
+    assert volume.state()["live"] is None
+
+
 def test_what_is_mounted_over_the_volume_counts(volume: Volume) -> None:
     volume.mountinfo.write_text(mountinfo_line(volume.mount) + mountinfo_line(volume.mount, "tmpfs"))
     assert "no Gluster volume is mounted" in volume.refusal("state")

@@ -126,7 +126,7 @@ def test_inventory_and_state_that_do_not_agree(deployed: Deployed) -> None:
 def test_a_command_that_this_program_did_not_write(deployed: Deployed) -> None:
     state = deployed.state()
     (mount,) = [it for it in state["deployment"]["resources"] if it["urn"].endswith("Command::mount-minion-1")]
-    mount["inputs"]["create"] = "mount -t glusterfs gluster-1:/MyVolume /mnt/glusterfs"
+    mount["inputs"]["update"] = "mount -t glusterfs gluster-1:/MyVolume /mnt/glusterfs"
     deployed.change_state(state)
 
     assert ("mount-minion-1", "state") in deployed.whats()
