@@ -6,7 +6,9 @@ import json
 import os
 import re
 import subprocess
+from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 from lab import locks
 from lab.context import Lab
@@ -32,9 +34,11 @@ def run(lab: Lab, steps: Steps) -> int:
         made = _select(lab)
         stale = locks.clear_stale(lab.paths.state, PROJECT, STACK, cancel=lambda: _pulumi(lab, "cancel", "--yes"))
         gone = [] if made or not _anew(lab) else _forget_gone_minions(lab)
-        step.outcome("; ".join(["made" if made else "there already", *stale, *gone]))
+        again = {} if made else _interrupted(lab)
+        names = [f"what was interrupted is done again: {', '.join(again.values())}"] if again else []
+        step.outcome("; ".join(["made" if made else "there already", *stale, *gone, *names]))
     with steps.step("pulumi up") as step:
-        step.outcome(_up(lab))
+        step.outcome(_up(lab, replace=again))
     (lab.paths.lab / DEPLOYED).write_text(lab.lab_id)
     report(lab, url=json.loads(_pulumi(lab, "stack", "output", "url", "--json").stdout))
     return 0
@@ -58,9 +62,8 @@ def _anew(lab: Lab) -> bool:
 def _forget_gone_minions(lab: Lab) -> list[str]:
     """Drop from the state the mounts of minions that the lab no longer has: nobody is there to unmount them."""
     names = {minion.name for minion in lab.minions()}
-    state = json.loads(_pulumi(lab, "stack", "export").stdout)["deployment"]
     forgotten = []
-    for resource in state.get("resources", []):
+    for resource in _deployment(lab).get("resources", []):
         minion = resource["urn"].rpartition("::mount-")[2]
         if resource["type"] == "command:remote:Command" and minion not in names:
             _pulumi(lab, "state", "delete", resource["urn"], "--yes", "--target-dependents")
@@ -68,10 +71,31 @@ def _forget_gone_minions(lab: Lab) -> list[str]:
     return forgotten
 
 
-def _up(lab: Lab) -> str:
-    """Run `pulumi up`; what it did in a few words."""
+def _interrupted(lab: Lab) -> dict[str, str]:
+    """``{URN: name}`` of the commands in whose midst a deployment was killed.
+
+    Whether they did their work nobody knows, and when meanwhile the configuration is what it was before them, Pulumi
+    would call them unchanged. Other resources can be read, and commands that were never made are made anyway.
+    """
+    deployment = _deployment(lab)
+    there = {resource["urn"] for resource in deployment.get("resources", [])}
+    return {
+        operation["resource"]["urn"]: operation["resource"]["urn"].rpartition("::")[2]
+        for operation in deployment.get("pending_operations", [])
+        if operation["resource"]["urn"] in there and operation["resource"]["type"].startswith("command:")
+    }
+
+
+def _deployment(lab: Lab) -> dict[str, Any]:
+    deployment: dict[str, Any] = json.loads(_pulumi(lab, "stack", "export").stdout)["deployment"]
+    return deployment
+
+
+def _up(lab: Lab, *, replace: Iterable[str]) -> str:
+    """Run `pulumi up`, and the commands with the URNs ``replace`` whatever the state says; what it did in few words."""
     # A lab made anew has an empty cluster: without a refresh the state would call what is gone "unchanged".
     words = ["up", "--yes", "--skip-preview", *(["--refresh"] if _anew(lab) else [])]
+    words += [word for urn in replace for word in ("--replace", urn)]
     log = lab.paths.lab / "up.log"
     answer = _pulumi(lab, *words, log=log)
     if answer.returncode != 0:

@@ -11,89 +11,25 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 import yaml
 
-from lab.context import CHECKOUT, Lab
-from tests.lab.conftest import Done, Project, command, copy_of_project, eventually, get, make
+from lab.context import Lab
+from tests.lab.conftest import Done, Project, command, copy_of_project, eventually, make
+from tests.lab.farm import MOUNT, PAGE, a_fresh_pod, all_serve, client, fault, mounted, pods, report, serves, visitor
 from tests.support.visitor import Visitor
 
-MOUNT = "/mnt/glusterfs"
-PAGE = (CHECKOUT / "content" / "helloworld.html").read_text()
 HEALER = "glusterfarm-heal-mnt-glusterfs.service"
 #: The lab's volume has this; a brick whose host vanishes stalls its clients for up to twice as long.
 PING_TIMEOUT_SECONDS = 5
-
-
-def pods(lab: Lab) -> list[dict[str, str]]:
-    """``{"name", "node", "ip", "ready"}`` of each pod of the farm that nobody is deleting."""
-    items = json.loads(lab.kubectl("get", "pods", "-n", "glusterfarm", "-o", "json").stdout)["items"]
-    return [
-        {
-            "name": item["metadata"]["name"],
-            "node": item["spec"].get("nodeName", ""),
-            "ip": item["status"].get("podIP", ""),
-            "ready": str(all(one["ready"] for one in item["status"].get("containerStatuses", [{"ready": False}]))),
-            "restarts": str(sum(one["restartCount"] for one in item["status"].get("containerStatuses", []))),
-        }
-        for item in items
-        if "deletionTimestamp" not in item["metadata"]
-    ]
-
-
-def a_fresh_pod(lab: Lab) -> dict[str, str]:
-    """A pod to do something to: one that was never restarted, for the kubelet makes one wait that was."""
-    victim = min(pods(lab), key=lambda pod: pod["node"])
-    if victim["restarts"] != "0":
-        lab.kubectl("delete", "pod", "-n", "glusterfarm", victim["name"])
-        eventually(lambda: all_serve(lab), seconds=60, what="a pod in its place serves")
-        return a_fresh_pod(lab)
-    return victim
-
-
-def client(lab: Lab, minion: str) -> str:
-    """The process that serves the mount on ``minion``; '' when there is none."""
-    return lab.exec(minion, ["pgrep", "-f", f"^/usr/sbin/glusterfs .*{MOUNT}$"], check=False).stdout.strip()
-
-
-def mounted(lab: Lab, minion: str) -> bool:
-    table = lab.exec(minion, ["cat", "/proc/self/mountinfo"]).stdout
-    return any(line.split()[4] == MOUNT and " - fuse.glusterfs " in line for line in table.splitlines())
-
-
-def serves(lab: Lab, minion: str) -> bool:
-    """Whether a ready pod on ``minion``, asked by its own address, gives the page."""
-    here = [pod for pod in pods(lab) if pod["node"] == minion]
-    return bool(here) and all(
-        pod["ready"] == "True" and get(f"http://{pod['ip']}/helloworld.html", timeout=2) == PAGE for pod in here
-    )
-
-
-def all_serve(lab: Lab) -> bool:
-    return len(pods(lab)) == 2 and all(serves(lab, pod["node"]) for pod in pods(lab))
-
-
-def visitor(lab: Lab, *, timeout: float = 5) -> Visitor:
-    """Comes in through the second minion, whose network the tests here leave alone."""
-    return Visitor(f"http://{lab.minions()[1].address}:30080/helloworld.html", PAGE, timeout=timeout)
-
-
-def fault(kind: str, name: str) -> None:
-    done = command([".venv/bin/python", "-m", "lab", "fault", kind, name])
-    assert done.status == 0, done.text
 
 
 @pytest.fixture(autouse=True)
 def serving(lab: Lab) -> None:
     """Each test begins with a farm that serves from every pod."""
     eventually(lambda: all_serve(lab), seconds=90, what="both pods serve")
-
-
-def report(record: Callable[[str, object], None], **measured: object) -> None:
-    for name, value in measured.items():
-        record(name, value)
-        print(f"{name}: {value}")
 
 
 def test_a_killed_client_is_healed_under_its_pod(lab: Lab, record_property: Callable[[str, object], None]) -> None:
@@ -230,6 +166,12 @@ def test_a_rotated_key_disturbs_no_mount(lab: Lab, project: Project) -> None:
     assert {minion: client(lab, minion) for minion in minions} == before
 
 
+def publishing(project: Project) -> bool:
+    """Whether a publisher runs that was started in ``project``."""
+    pids = command(["pgrep", "--full", "--", "-m publisher publish"]).out.split()
+    return any(Path(f"/proc/{pid}/cwd").resolve() == project.directory for pid in pids)
+
+
 def test_an_up_killed_in_the_middle_is_taken_up_by_the_next(lab: Lab, project: Project) -> None:
     project.edit("content/helloworld.html", "Hello, world!", "Hello, half!")
     project.own_inventory()
@@ -247,10 +189,13 @@ def test_an_up_killed_in_the_middle_is_taken_up_by_the_next(lab: Lab, project: P
         eventually(lambda: "content-publish updating" in log.read_text(), seconds=60, what="it is publishing")
         up.send_signal(signal.SIGKILL)
         up.wait()
+    # Nobody ends it, so it may well publish all of what this checkout never had, and the state knows nothing of it.
+    eventually(lambda: not publishing(project), seconds=60, what="the publisher has ended")
     done = command([".venv/bin/python", "-m", "lab", "deploy"])
 
     assert done.status == 0, done.text
     assert f"process {up.pid} of root" in done.out, "the lock of the killed one was told and cancelled"
+    assert "what was interrupted is done again: content-publish" in done.out
     eventually(lambda: all_serve(lab), seconds=10, what="the page of this checkout is served by every pod")
     again = command([".venv/bin/python", "-m", "lab", "deploy"])
     assert "pulumi up: unchanged" in again.out, again.text
