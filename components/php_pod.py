@@ -90,11 +90,13 @@ def _container(php: Php) -> Mapping[str, Any]:
         "resources": {"requests": {"cpu": "50m", "memory": "64Mi"}},
         # Liveness never touches the volume: a volume that is away leaves its pods running, only unready.
         "livenessProbe": {"tcpSocket": {"port": PORT}, "periodSeconds": 10, "failureThreshold": 3},
+        # A dead mount answers at once, and wrongly: from the next second on that pod gets no visitors. A slow answer is
+        # waited for, so that pods under load do not leave theirs to the others.
         "readinessProbe": {
             "httpGet": {"path": RELEASE_PATH, "port": PORT},
-            "periodSeconds": 2,
-            "timeoutSeconds": 2,
-            "failureThreshold": 2,
+            "periodSeconds": 1,
+            "timeoutSeconds": 5,
+            "failureThreshold": 1,
         },
         "lifecycle": {"preStop": {"sleep": {"seconds": DRAIN_SECONDS}}},
     }

@@ -25,6 +25,7 @@ umask 022
 
 PROBE_SECONDS=10 # for one answer of the volume
 MOUNT_SECONDS=30 # for the mount itself, at boot too
+UNREADY_SECONDS=3 # from a pod's mount being dead until nobody is sent to that pod any more
 LEAVE_SECONDS=60 # for containers that are ending to let go of a mount
 REPLACE_SECONDS=3600 # between the new mount and the delete of the old, when one is replaced
 HEAL_SECONDS=5   # between two runs of heal, while the client lives
@@ -742,6 +743,8 @@ end_holders() {
     [ -s "$NOTES/dead" ] || return 0
     grep -v -x -F -- "$DEVICE" "$NOTES/dead" >"$NOTES/gone"
     containers "$NOTES/gone"
+    # Ended at once, it would still be sent visitors, and answer none, for as long as it takes to start again.
+    [ ! -s "$NOTES/containers" ] || sleep "$UNREADY_SECONDS"
     while read -r _ pid_of_container; do end_container "$pid_of_container"; done <"$NOTES/containers"
     # A device nobody holds any more is free to be another mount's.
     cut -d ' ' -f 1 "$NOTES/containers" | sort -u >"$NOTES/dead"
