@@ -6,7 +6,8 @@ import json
 from collections.abc import Callable
 
 from lab.context import CHECKOUT, Lab
-from tests.lab.conftest import command, eventually, get
+from tests.lab.conftest import eventually, get
+from tests.support.project import command
 from tests.support.visitor import Visitor
 
 MOUNT = "/mnt/glusterfs"

@@ -9,7 +9,8 @@ import pytest
 import yaml
 
 from lab.context import CHECKOUT, Lab
-from tests.lab.conftest import Done, Project, command, eventually, get, report_of
+from tests.lab.conftest import eventually, get, report_of
+from tests.support.project import Done, Project, command
 
 NAMESPACE = ("-n", "glusterfarm")
 

@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from lab.context import Lab
-from tests.lab.conftest import Project
+from tests.support.project import Project
 
 CONTROLLER = "ReplicationController php"
 SERVICE = "Service web"

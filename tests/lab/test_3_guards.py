@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 
 from lab.context import Lab
-from tests.lab.conftest import Project, command, eventually, get
+from tests.lab.conftest import eventually, get
 from tests.lab.farm import client, pods
+from tests.support.project import Project, command
 
 #: What mounts again what is gone: it must not do so while a test looks at a bare mountpoint.
 HEALER = "glusterfarm-heal-mnt-glusterfs"

@@ -7,7 +7,7 @@ import json
 import pytest
 
 from lab.context import Lab
-from tests.lab.conftest import Project
+from tests.support.project import Project
 
 pytestmark = pytest.mark.usefixtures("restored")
 

@@ -13,7 +13,8 @@ import pytest
 import yaml
 
 from lab.context import CHECKOUT, Lab
-from tests.lab.conftest import Done, Project, command, eventually, get, make, report_of
+from tests.lab.conftest import eventually, get, make, report_of
+from tests.support.project import Done, Project, command
 
 
 def test_another_checkouts_lab_is_refused_by_name(project: Project) -> None:

@@ -11,7 +11,8 @@ import pytest
 
 from lab import faults
 from lab.context import CHECKOUT, Lab
-from tests.lab.conftest import Done, command, eventually
+from tests.lab.conftest import eventually
+from tests.support.project import Done, command
 
 MINION = "minion-3"
 TIMER = "glusterfarm-heal-mnt-glusterfs.timer"

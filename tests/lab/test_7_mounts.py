@@ -17,8 +17,9 @@ import pytest
 import yaml
 
 from lab.context import Lab
-from tests.lab.conftest import Done, Project, command, copy_of_project, eventually, make
+from tests.lab.conftest import eventually, make
 from tests.lab.farm import MOUNT, PAGE, a_fresh_pod, all_serve, client, fault, mounted, pods, report, serves, visitor
+from tests.support.project import Done, Project, command, copy_of_project
 from tests.support.visitor import Visitor
 
 HEALER = "glusterfarm-heal-mnt-glusterfs.service"

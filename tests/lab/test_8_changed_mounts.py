@@ -8,8 +8,9 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from lab.context import Lab
-from tests.lab.conftest import Project, eventually, make
+from tests.lab.conftest import eventually, make
 from tests.lab.farm import MOUNT, all_serve, client, mounted, pods, report, source, visitor
+from tests.support.project import Project
 from tests.support.visitor import Visitor
 
 ELSEWHERE = "/mnt/elsewhere"

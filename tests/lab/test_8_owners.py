@@ -9,8 +9,9 @@ import pytest
 import yaml
 
 from lab.context import Lab
-from tests.lab.conftest import Project, eventually, get, make
+from tests.lab.conftest import eventually, get, make
 from tests.lab.farm import MOUNT, PAGE, all_serve, client, fault, mounted, visitor
+from tests.support.project import Project
 
 BY_HAND = "/mnt/by-hand"
 OTHER_PORT = 30081
@@ -74,8 +75,10 @@ def test_two_stacks_share_a_mount_and_one_takes_over_what_was_mounted_by_hand(la
 
         gone = two.pulumi("destroy", "--yes", "--skip-preview", "--stack", "two")
         assert gone.status == 0, gone.text
-    assert not [minion for minion in minions if mounted(lab, minion, BY_HAND)]
     assert {minion: client(lab, minion) for minion in minions} == before
+    for minion in minions:
+        assert not mounted(lab, minion, BY_HAND)
+        lab.exec(minion, ["rmdir", BY_HAND])  # which somebody else made, so it stays
     sites = lab.exec(minions[0], ["ls", MOUNT]).stdout.split()
     assert "php" in sites
     assert "two" not in sites, "its content goes, as it was asked to"

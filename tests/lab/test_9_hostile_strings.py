@@ -12,8 +12,9 @@ import pytest
 import yaml
 
 from lab.context import Lab
-from tests.lab.conftest import Project, eventually, get, make
+from tests.lab.conftest import eventually, get, make
 from tests.lab.farm import all_serve
+from tests.support.project import Project
 
 #: What any of these strings would leave behind if a shell, or anything else that expands, ever read it as text.
 TRACE = "glusterfarm-was-here"
