@@ -3,34 +3,30 @@
 from __future__ import annotations
 
 import asyncio
-import getpass
 import os
-import secrets
-import socket
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from connectors.ssh import ConnectError
-from publisher.crew import Crew, assemble
+from publisher.commit import commit_of
+from publisher.crew import assemble
 from publisher.delta import Delta
-from publisher.manifest import Entry, Manifest
+from publisher.deployment import Deployment, deploying
+from publisher.history import Kind
+from publisher.manifest import Manifest
 from publisher.parallel import in_parts, together
 from publisher.progress import Progress
-from publisher.remote import Place, PublishError
+from publisher.remote import Place
 from publisher.slots import Flip, Slot, State, Unchanged, Write, decide
 from publisher.stream import tar_stream
-from publisher.verify import verify_files, verify_live
 from settings import Minion
 
 #: Side by side: a Gluster volume takes many small files at once far faster than one after the other.
 WRITERS = 4
 #: A slot is rewritten at the earliest this long after it was retired, so that no late reader is torn.
 GRACE_SECONDS = 10
-#: A slot that only goes live again was verified when it was written: so many changed files prove enough.
-_SAMPLE = 200
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,10 +66,9 @@ async def publish(minions: Sequence[Minion], order: Order, progress: Progress) -
     async with assemble(minions, order.place) as crew:
         for reason in crew.passed_over:
             progress.say(f"warning: left out: {reason}")
-        token = secrets.token_hex(8)
-        async with crew.publisher.hold(token, _holder()):
-            run = _Run(crew=crew, order=order, progress=progress, token=token)
-            slot, action, delta = await run.carry_out()
+        commit = await asyncio.to_thread(commit_of, order.source)
+        async with deploying(crew, progress) as deployment:
+            slot, action, delta = await _Run(deployment=deployment, order=order, commit=commit).carry_out()
     files = [entry for entry in order.manifest.entries if entry.is_file]
     return Outcome(
         release=order.manifest.release,
@@ -94,105 +89,70 @@ async def remove(minions: Sequence[Minion], place: Place, *, release: str) -> bo
     async with assemble(minions, place, verifiers=0) as crew:
         if (await crew.publisher.state()).live_release != release:
             return False
-        token = secrets.token_hex(8)
-        async with crew.publisher.hold(token, _holder()):
-            return await crew.publisher.remove(token, release)
+        async with deploying(crew, Progress()) as deployment:
+            return await crew.publisher.remove(deployment.token, release)
 
 
 @dataclass(frozen=True, kw_only=True)
 class _Run:
     """One publish, holding the lock."""
 
-    crew: Crew
+    deployment: Deployment
     order: Order
-    progress: Progress
-    token: str
+    commit: str | None
 
     async def carry_out(self) -> tuple[Slot, Literal["unchanged", "flipped", "written"], Delta]:
-        manifest, publisher = self.order.manifest, self.crew.publisher
-        state = await publisher.state()
+        manifest, deployment = self.order.manifest, self.deployment
+        state = await deployment.crew.publisher.state()
         decision = decide(state, manifest.release)
         nothing = Delta(remove=(), directories=(), write=(), gone=0)
         match decision:
             case Unchanged(slot=slot):
-                await self._verify_live(slot)
+                await deployment.verify_live(slot, manifest.release)
                 return slot, "unchanged", nothing
             case Flip(slot=slot):
-                await self._verify_files(slot, await self._sample(state))
-                await self._go_live(state, slot)
+                await deployment.verify_files(slot, await deployment.sample(state, manifest))
+                # Written by a publish that was cut off just before its flip, it goes live for the first time.
+                await self._go_live(state, slot, "flipped-back-by-up" if state.since[slot] else "published")
                 return slot, "flipped", nothing
             case Write(slot=slot):
                 delta = await self._write(state, decision)
-                await self._go_live(state, slot)
+                await self._go_live(state, slot, "published")
                 return slot, "written", delta
 
-    async def _sample(self, state: State) -> Sequence[Entry]:
-        """Some of the files in which the release differs from what is live."""
-        live = await self.crew.publisher.manifest(state.live) if state.live and state.live_release else None
-        changed = Delta.between(live, self.order.manifest).write
-        return changed[:: max(1, -(-len(changed) // _SAMPLE))]
+    async def _go_live(self, state: State, slot: Slot, kind: Kind) -> None:
+        await self.deployment.go_live(state, slot, self.order.manifest.release, kind=kind, commit=self.commit)
 
     async def _write(self, state: State, decision: Write) -> Delta:
-        manifest, publisher, slot = self.order.manifest, self.crew.publisher, decision.slot
+        manifest, slot = self.order.manifest, decision.slot
+        deployment, progress = self.deployment, self.deployment.progress
+        publisher, token = deployment.crew.publisher, deployment.token
         base = None if decision.base is None else await publisher.manifest(slot)
         delta = Delta.between(base, manifest)
         if wait := state.to_wait(slot, self.order.grace):
-            self.progress.say(f"waiting {wait:.0f} s: somebody may still read slot {slot}")
+            progress.say(f"waiting {wait:.0f} s: somebody may still read slot {slot}")
             await asyncio.sleep(wait)
         size = sum(entry.size for entry in delta.write if entry.is_file)
-        self.progress.start(
+        progress.start(
             f"writing {len(delta.write)} of {len(manifest.entries)} files and removing {delta.gone}"
             f" in slot {slot} through {publisher.minion.name}",
             files=len(delta.write),
             size=size,
         )
-        await publisher.begin(self.token, slot, fresh=base is None, remove=delta.remove)
+        await publisher.begin(token, slot, fresh=base is None, remove=delta.remove)
         await self._extract(slot, delta)
-        await self._verify_files(slot, delta.write)
-        await publisher.commit(self.token, slot, manifest)
+        await deployment.verify_files(slot, delta.write)
+        await publisher.commit(token, slot, manifest)
         return delta
 
     async def _extract(self, slot: Slot, delta: Delta) -> None:
-        publisher, root = self.crew.publisher, os.fsencode(self.order.source)
+        root, progress = os.fsencode(self.order.source), self.deployment.progress
+        publisher, token = self.deployment.crew.publisher, self.deployment.token
         if delta.directories:
             # Before the files and by one: of two tars that make the same directory one fails.
             stream = tar_stream(root, delta.directories, lambda *_: None)
-            await publisher.extract(self.token, slot, stream)
+            await publisher.extract(token, slot, stream)
         await together(
-            publisher.extract(self.token, slot, tar_stream(root, part, self.progress.moved))
+            publisher.extract(token, slot, tar_stream(root, part, progress.moved))
             for part in in_parts([entry for entry in delta.write if entry.kind != "dir"], self.order.writers)
         )
-
-    async def _verify_files(self, slot: Slot, entries: Sequence[Entry]) -> None:
-        names = ", ".join(site.minion.name for site in self.crew.verifiers)
-        self.progress.say(f"verifying {len(entries)} files of slot {slot} through {names}")
-        await together(verify_files(site, slot, entries) for site in self.crew.verifiers)
-
-    async def _verify_live(self, slot: Slot) -> None:
-        release = self.order.manifest.release
-        await together(verify_live(site, slot, release) for site in self.crew.everyone)
-
-    async def _go_live(self, state: State, slot: Slot) -> None:
-        """Flip, prove it on every minion of the crew, and undo it where it cannot be proven."""
-        publisher, release = self.crew.publisher, self.order.manifest.release
-        await publisher.flip(self.token, slot, release)
-        try:
-            await self._verify_live(slot)
-        except (PublishError, ConnectError) as error:
-            was = "nothing" if state.live is None else f"release {state.live_release or '?'} in slot {state.live}"
-            try:
-                await publisher.unflip(self.token, state.live)
-            except (PublishError, ConnectError) as also:
-                raise PublishError(f"{error}; and the flip could not be undone: {also}") from None
-            raise PublishError(f"{error}; the flip was undone, {was} is live") from None
-        self.progress.say(f"release {release} is live in slot {slot}")
-
-
-def _holder() -> str:
-    """Who we are, for whoever finds the lock taken: one line of printable text."""
-    try:
-        user = getpass.getuser()
-    except (KeyError, OSError):
-        user = str(os.getuid())
-    text = f"{user}@{socket.gethostname()} (process {os.getpid()})"
-    return "".join(character if character.isprintable() else "?" for character in text)

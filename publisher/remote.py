@@ -12,6 +12,7 @@ import asyncssh
 
 from components.remote_script import RemoteScript
 from connectors import ssh
+from publisher.history import Note, Record, parse_log
 from publisher.manifest import Manifest, ManifestError
 from publisher.slots import Slot, State
 from settings import Minion
@@ -62,6 +63,10 @@ class Site:
         """What the slots hold. Fails where the volume is not mounted or the site directory is not ours."""
         return State.parse(await self._run("state"))
 
+    async def log(self) -> list[Record]:
+        """The release log, the oldest flip first."""
+        return parse_log(await self._run("log"))
+
     async def manifest(self, slot: Slot) -> Manifest:
         """The manifest of a whole slot."""
         text = await self._run("manifest", slot)
@@ -104,13 +109,19 @@ class Site:
         """Declare that the slot holds ``manifest``."""
         await self._run("commit", token, slot, manifest.release, input=manifest.text.encode())
 
-    async def flip(self, token: str, slot: Slot, release: str) -> None:
-        """Make the slot live."""
-        await self._run("flip", token, slot, release)
+    async def flip(self, token: str, slot: Slot, release: str, note: Note) -> Record:
+        """Make the slot, which is not live, live; give what the log says of it."""
+        said = parse_log(await self._run("flip", token, slot, release, note.text()))
+        if not said:
+            raise PublishError(
+                f"minion {self.minion.name}: publish.sh did not say what it wrote to the release log of {self.path};"
+                " see what is live with `python -m ops releases`, then run again"
+            )
+        return said[-1]
 
-    async def unflip(self, token: str, slot: Slot | None) -> None:
+    async def unflip(self, token: str, slot: Slot | None, note: Note) -> None:
         """Point `html` back to ``slot``, or to nothing."""
-        await self._run("unflip", token, slot or "-")
+        await self._run("unflip", token, slot or "-", note.text())
 
     async def remove(self, token: str, release: str) -> bool:
         """Delete the site's slots and link while ``release`` is live; False when it is not."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final, Literal, cast
 
 Slot = Literal["a", "b", "c"]
@@ -16,8 +16,9 @@ class State:
     """A site's slots as its volume tells them.
 
     ``live`` is what `html` links to, ``previous`` what was live before that; ``releases`` gives the release
-    that each slot holds whole, None for a slot that is absent or incomplete; ``since`` the second at which
-    each slot last went live, 0 for never, by the clock that says ``now``.
+    that each slot holds whole, None for a slot that is absent or incomplete, and ``told`` the one that it names itself,
+    whole or not; ``since`` the second at which what is in each slot last went live, 0 for never, by the clock that says
+    ``now``.
     """
 
     live: Slot | None
@@ -25,6 +26,7 @@ class State:
     releases: Mapping[Slot, str | None]
     since: Mapping[Slot, int]
     now: int
+    told: Mapping[Slot, str | None] = field(default_factory=dict)
 
     @classmethod
     def parse(cls, text: bytes) -> State:
@@ -36,6 +38,7 @@ class State:
             releases={slot: raw["slots"].get(slot) for slot in SLOTS},
             since={slot: raw["since"].get(slot, 0) for slot in SLOTS},
             now=int(raw["now"]),
+            told={slot: raw["told"].get(slot) for slot in SLOTS},
         )
 
     @property

@@ -6,9 +6,10 @@
 # The site is MOUNT/SITE: `html` is a relative link to the live slot, `slots/a|b|c` are the slots. Beside a slot lie
 # `SLOT.manifest` (only while the slot holds exactly what it says) and `SLOT.before` (which slot was live before this
 # one, and the second at which this one went live). So one rename of `html` changes both what is live and what is
-# the previous release.
+# the previous release. `slots/releases.log` has a line of JSON for each such flip.
 #
 #   state                          one line of JSON: live, previous, what each slot holds, whether the site is ours
+#   log                            the release log, the oldest line first
 #   manifest SLOT                  the slot's manifest
 #   live                           one line of JSON: what this minion sees through `html`
 #   digests SLOT                   stdin: paths, NUL-terminated; gives `SHA256  PATH\0` for each that can be read
@@ -17,10 +18,11 @@
 #   begin TOKEN SLOT fresh|delta   stdin: paths to remove, NUL-terminated; marks the slot incomplete first
 #   extract TOKEN SLOT             stdin: a tar stream; several may run side by side
 #   commit TOKEN SLOT RELEASE      stdin: the manifest; the slot then holds the release
-#   flip TOKEN SLOT RELEASE        makes the slot live and retires what was live to previous
-#   unflip TOKEN SLOT|-            points `html` back (-: removes it), as if the flip had not been
+#   flip TOKEN SLOT RELEASE NOTE   makes the slot live and retires what was live to previous; gives the log's line
+#   unflip TOKEN SLOT|- NOTE       points `html` back (-: removes it), as if the flip had not been
 #   remove TOKEN RELEASE           deletes slots and link, only while RELEASE is live
 #
+# NOTE is an object of JSON on one line: what the log is to say besides what is known here.
 # The verbs that say "stdin" take data there; a list that is cut short harms nothing, because the slot is incomplete.
 # On success exit 0. On failure exit 1 and one line on stderr: what is wrong, on which minion, what to do.
 set -eu
@@ -30,6 +32,7 @@ export LC_ALL=C
 PROBE_SECONDS=10 # how long a mount may take to answer at all
 HANDOVER_SECONDS=3 # how long a deployment that is over may take to let go of the lock
 ENDING_SECONDS=30 # how long the writers of a deployment that was cut off may take to end
+LOG_LINES=200 # the log keeps so many
 BUSY=75
 
 fail() { # WHAT REMEDY
@@ -122,6 +125,11 @@ since() { # SLOT: the second at which it last went live, 0 when it never did
     printf '%s' "$second"
 }
 
+told_by() { # SLOT: the release that the slot itself names, whole or not
+    told=$(head -c 100 "slots/$1/glusterfarm-release" 2>/dev/null) || told=
+    case $told in *[!0-9a-f]*) ;; *) printf '%s' "$told" ;; esac
+}
+
 known_slot() { # SLOT
     case $1 in [abc]) ;; *) fail "'$1' is no slot" "this is a mistake of the caller" ;; esac
 }
@@ -129,13 +137,15 @@ known_slot() { # SLOT
 state() {
     enter_mount
     if [ ! -e "$site" ] && [ ! -L "$site" ]; then
-        echo '{"live": null, "previous": null, "slots": {}, "since": {}, "now": 0}'
+        echo '{"live": null, "previous": null, "slots": {}, "told": {}, "since": {}, "now": 0}'
         return
     fi
     enter_site
     printf '{"live": %s, "previous": %s, "slots": {"a": %s, "b": %s, "c": %s}, ' \
         "$(json "$live")" "$(json "$previous")" \
         "$(json "$(release_of a)")" "$(json "$(release_of b)")" "$(json "$(release_of c)")"
+    printf '"told": {"a": %s, "b": %s, "c": %s}, ' \
+        "$(json "$(told_by a)")" "$(json "$(told_by b)")" "$(json "$(told_by c)")"
     printf '"since": {"a": %s, "b": %s, "c": %s}, "now": %s}\n' \
         "$(since a)" "$(since b)" "$(since c)" "$(date +%s)"
 }
@@ -258,7 +268,7 @@ next_slot() { # SLOT: refuse to touch what is live or previous
 begin() { # TOKEN SLOT fresh|delta
     write_as "$1"
     next_slot "$2"
-    rm -f "slots/$2.manifest"
+    rm -f "slots/$2.manifest" "slots/$2.before" # what will be in it was never live
     # -v: whoever waits sees that something moves.
     case $3 in
         fresh)
@@ -298,25 +308,89 @@ commit() { # TOKEN SLOT RELEASE
     [ "$(release_of "$2")" = "$3" ] || fail "slot $2 of $mount/$site did not keep what was written" "run again"
 }
 
-flip() { # TOKEN SLOT RELEASE
+# --- The release log ---
+# The log with the new line is made beside the old one, then `html` is flipped, then the new log takes the old one's
+# place. Where that was cut off, `html` says which of the two is right, to a reader and to the next who writes.
+
+find_log() { # sets $log
+    log=slots/releases.log
+    slot=$(tail -n 1 "$log.new" 2>/dev/null | sed -n 's/^{"when": "[^"]*", "slot": "*\([abc]\|null\)"*, .*}$/\1/p')
+    [ "$slot" != "${live:-null}" ] || log=$log.new
+}
+
+log() {
+    enter_site
+    find_log
+    [ ! -f "$log" ] || cat -- "$log"
+}
+
+record() { # SLOT|- NOTE: makes the new log
+    case $2 in '{"'*'}') ;; *) fail "'$2' is no note for the log" "this is a mistake of the caller" ;; esac
+    to=${1#-}
+    find_log
+    [ "$log" = slots/releases.log ] || mv -fT "$log" slots/releases.log
+    line=$(printf '{"when": "%s", "slot": %s, "release": %s, "replaced": %s, %s, %s' "$(date -u +%Y-%m-%dT%H:%M:%SZ)" \
+        "$(json "$to")" "$(json "${to:+$(told_by "$to")}")" "$(json "${live:+$(told_by "$live")}")" \
+        "$(changes "$live" "$to")" "${2#?}")
+    # A machine that loses its power now must not lose the history: so sync.
+    (
+        umask 077 # who publishes from where is nothing for a web server
+        { { [ ! -f slots/releases.log ] || sed -n '/^{"when": .*}$/p' slots/releases.log | tail -n "$((LOG_LINES - 1))"; } &&
+            printf '%s\n' "$line"; } >slots/releases.log.part && sync slots/releases.log.part &&
+            mv -fT slots/releases.log.part slots/releases.log.new
+    ) || fail "cannot write $mount/$site/slots/releases.log" "see that the volume has space and is writable, then run again"
+}
+
+recorded() { # the flip has been: so has its line
+    mv -fT slots/releases.log.new slots/releases.log
+    printf '%s\n' "$line"
+}
+
+changes() { # SLOT SLOT, '' for nothing: what the second holds, and in what it differs, as members of an object
+    if [ -z "$2" ] || [ -z "$(release_of "$2")" ] || { [ -n "$1" ] && [ -z "$(release_of "$1")" ]; }; then
+        printf '"files": null, "bytes": null, "added": null, "changed": null, "removed": null'
+        return
+    fi
+    was=/dev/null
+    [ -z "$1" ] || was=slots/$1.manifest
+    # shellcheck disable=SC2016 # awk's own fields
+    awk '
+        $1 == "dir" { next }
+        { path = $0; sub(/^[^ ]* [^ ]* [^ ]* /, "", path); entry = $1 " " $3 }
+        old { had[path] = entry; removed++; next }
+        $1 != "link" { files++; bytes += $2 }
+        !(path in had) { added++; next }
+        { removed-- }
+        had[path] != entry { changed++ }
+        END {
+            printf "\"files\": %d, \"bytes\": %.0f, ", files, bytes
+            printf "\"added\": %d, \"changed\": %d, \"removed\": %d", added, changed, removed
+        }
+    ' old=1 "$was" old= "slots/$2.manifest"
+}
+
+# --- Going live ---
+
+flip() { # TOKEN SLOT RELEASE NOTE
     write_as "$1"
     known_slot "$2"
     [ "$(release_of "$2")" = "$3" ] || fail "slot $2 of $mount/$site does not hold release $3" "run again"
     [ "$live" != "$2" ] || return 0
+    record "$2" "$4"
     printf '%s %s\n' "${live:--}" "$(date +%s)" >"slots/$2.before.new"
     mv -fT "slots/$2.before.new" "slots/$2.before"
     still_ours "$1"
     point_to "$2"
+    recorded
 }
 
-unflip() { # TOKEN SLOT|-
+unflip() { # TOKEN SLOT|- NOTE
     write_as "$1"
-    if [ "$2" = - ]; then
-        rm -f html
-    else
-        known_slot "$2"
-        point_to "$2"
-    fi
+    [ "$2" = - ] || known_slot "$2"
+    [ "${live:--}" != "$2" ] || return 0
+    record "$2" "$3"
+    if [ "$2" = - ]; then rm -f html; else point_to "$2"; fi
+    recorded
 }
 
 point_to() { # SLOT
@@ -349,7 +423,7 @@ main() {
     trap 'unexpected $?' EXIT
     case $site in '' | . | .. | */*) fail "'$site' is no directory name" "correct content.site" ;; esac
     case $verb in
-        state | manifest | live | remove | flip | unflip) "$verb" "$@" </dev/null ;;
+        state | log | manifest | live | remove | flip | unflip) "$verb" "$@" </dev/null ;;
         digests | link_digests | hold | begin | extract | commit) "$verb" "$@" ;;
         *) fail "'$verb' is no verb of publish.sh" "this is a mistake of the caller" ;;
     esac

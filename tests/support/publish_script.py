@@ -17,6 +17,8 @@ from tests.support.sshd import in_namespace, mountinfo_line
 
 SCRIPT = Path(__file__).parents[2] / "components" / "scripts" / "publish.sh"
 TOKEN = "0123456789abcdef"
+#: What the release log is told of a flip.
+NOTE = '{"kind": "published", "who": "me", "commit": null}'
 
 
 @dataclass(kw_only=True)
@@ -104,7 +106,7 @@ class Volume:
     def publish(self, slot: str, files: dict[bytes, bytes]) -> str:
         """Write ``files`` into a slot and make it live."""
         release = self.write(slot, files)
-        self.run("flip", TOKEN, slot, release)
+        self.run("flip", TOKEN, slot, release, NOTE)
         return release
 
 

@@ -12,6 +12,7 @@ import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from publisher.history import Record, parse_log
 from publisher.manifest import Manifest
 from publisher.progress import Progress
 from publisher.publish import Order, Outcome, publish
@@ -107,6 +108,12 @@ class PublishedSite:
         process = self.start(verb, *words, plan=plan)
         stdout, stderr = process.communicate(timeout=60)
         return process.returncode, stdout, stderr
+
+    def log(self) -> list[Record]:
+        """The release log, proven to end with what is live."""
+        records = parse_log((self.path / "slots" / "releases.log").read_bytes())
+        assert records[-1].slot == self.live_slot()
+        return records
 
     def live(self) -> Tree:
         """What a visitor's web server finds, without the publisher's own files."""

@@ -7,6 +7,7 @@ which that directory is a Gluster mount. Two minions with one directory share a 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import signal
 import threading
@@ -138,7 +139,8 @@ class Loopback:
             self._do(_stopped(server))
         for minion in self.minions:
             for child in list(minion.running):
-                os.killpg(child.pid, signal.SIGKILL)
+                with contextlib.suppress(ProcessLookupError):  # it has just ended by itself
+                    os.killpg(child.pid, signal.SIGKILL)
         self._do(self._settled())
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join(10)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.publish_script import TOKEN, Volume, archive
+from tests.support.publish_script import NOTE, TOKEN, Volume, archive
 
 OTHER = "f" * 16
 
@@ -118,13 +118,13 @@ def test_a_flip_retires_what_was_live_and_is_relative(locked: Volume) -> None:
     assert (locked.path / "html").readlink() == Path("slots/a")
     two = locked.publish("b", {b"x": b"2"})
     assert (locked.path / "html").readlink() == Path("slots/b")
-    locked.run("flip", TOKEN, "a", one)
+    locked.run("flip", TOKEN, "a", one, NOTE)
     state = locked.state()
     assert (state["live"], state["previous"]) == ("a", "b")
     assert json.loads(locked.run("live")) == {"slot": "a", "release": one}
-    locked.run("flip", TOKEN, "a", one)
+    locked.run("flip", TOKEN, "a", one, NOTE)
     assert locked.state()["previous"] == "b", "a flip to what is live changes nothing"
-    assert "does not hold release" in locked.refusal("flip", TOKEN, "b", one)
+    assert "does not hold release" in locked.refusal("flip", TOKEN, "b", one, NOTE)
     assert two == locked.state()["slots"]["b"]
 
 
@@ -133,17 +133,17 @@ def test_an_undone_flip_leaves_no_trace(locked: Volume) -> None:
     locked.publish("b", {b"x": b"2"})
     before = locked.state()
     locked.publish("c", {b"x": b"3"})
-    locked.run("unflip", TOKEN, "b")
+    locked.run("unflip", TOKEN, "b", NOTE)
     after = locked.state()
     assert (after["live"], after["previous"]) == (before["live"], before["previous"])
-    locked.run("unflip", TOKEN, "-")
+    locked.run("unflip", TOKEN, "-", NOTE)
     assert locked.state()["live"] is None
     assert "nothing is live" in locked.refusal("live")
 
 
 def test_no_reader_ever_finds_the_site_gone(locked: Volume) -> None:
     releases = {slot: locked.write(slot, {b"x": slot.encode()}) for slot in "abc"}
-    locked.run("flip", TOKEN, "a", releases["a"])
+    locked.run("flip", TOKEN, "a", releases["a"], NOTE)
     errors: list[str] = []
     reads = [0]
     done = threading.Event()
@@ -159,7 +159,7 @@ def test_no_reader_ever_finds_the_site_gone(locked: Volume) -> None:
     reader = threading.Thread(target=read)
     reader.start()
     for slot in "bcabcabca":
-        locked.run("flip", TOKEN, slot, releases[slot])
+        locked.run("flip", TOKEN, slot, releases[slot], NOTE)
     done.set()
     reader.join()
     assert errors == []

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.publish_script import TOKEN, Volume, archive, records, sha256
+from tests.support.publish_script import NOTE, TOKEN, Volume, archive, records, sha256
 from tests.support.sshd import mountinfo_line
 
 HOSTILE = [
@@ -84,7 +84,7 @@ def test_a_mount_that_does_not_answer_is_given_up_on(volume: Volume) -> None:
 
 
 def test_a_site_that_does_not_exist_yet_has_empty_slots(volume: Volume) -> None:
-    assert volume.state() == {"live": None, "previous": None, "slots": {}, "since": {}, "now": 0}
+    assert volume.state() == {"live": None, "previous": None, "slots": {}, "told": {}, "since": {}, "now": 0}
     assert list(volume.mount.iterdir()) == []
 
 
@@ -103,7 +103,7 @@ def test_names_are_only_names(volume: Volume, name: str) -> None:
     assert json.loads(volume.run("live")) == {"slot": "a", "release": release}
     assert [path.name for path in volume.mount.iterdir()] == [name]
     assert not list(volume.scratch.rglob("pwned"))
-    assert "release ffffffffffff" in volume.refusal("flip", TOKEN, "a", "ffffffffffff")
+    assert "release ffffffffffff" in volume.refusal("flip", TOKEN, "a", "ffffffffffff", NOTE)
 
 
 @pytest.mark.parametrize("theirs", ["index.php", ".htaccess", "html/index.php"])

@@ -1,0 +1,88 @@
+"""A crew that holds a site's lock: proves what a slot holds, makes it live, and proves that."""
+
+from __future__ import annotations
+
+import getpass
+import os
+import secrets
+import socket
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+from connectors.ssh import ConnectError
+from publisher.crew import Crew
+from publisher.delta import Delta
+from publisher.history import Kind, Note, Record
+from publisher.manifest import Entry, Manifest
+from publisher.parallel import together
+from publisher.progress import Progress
+from publisher.remote import PublishError
+from publisher.slots import Slot, State
+from publisher.verify import verify_files, verify_live
+
+#: A slot that only goes live again was verified when it was written: so many changed files prove enough.
+_SAMPLE = 200
+
+
+@asynccontextmanager
+async def deploying(crew: Crew, progress: Progress) -> AsyncIterator[Deployment]:
+    """Hold the site's lock through the crew's publisher. Raises PublishError when another deployment has it."""
+    deployment = Deployment(crew=crew, progress=progress, token=secrets.token_hex(8), holder=holder())
+    async with crew.publisher.hold(deployment.token, deployment.holder):
+        yield deployment
+
+
+def holder() -> str:
+    """Who we are, for whoever finds the lock taken or reads the log: one line of printable text."""
+    try:
+        user = getpass.getuser()
+    except (KeyError, OSError):
+        user = str(os.getuid())
+    text = f"{user}@{socket.gethostname()} (process {os.getpid()})"
+    return "".join(character if character.isprintable() else "?" for character in text)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Deployment:
+    """What a crew may do as long as it holds the lock under ``token``."""
+
+    crew: Crew
+    progress: Progress
+    token: str
+    holder: str
+
+    async def sample(self, state: State, manifest: Manifest) -> Sequence[Entry]:
+        """Some of the files in which a release differs from what is live."""
+        live = await self.crew.publisher.manifest(state.live) if state.live and state.live_release else None
+        changed = Delta.between(live, manifest).write
+        return changed[:: max(1, -(-len(changed) // _SAMPLE))]
+
+    async def verify_files(self, slot: Slot, entries: Sequence[Entry]) -> None:
+        """Prove that those who verify read ``entries`` as they should be. Raises PublishError, ConnectError."""
+        names = ", ".join(site.minion.name for site in self.crew.verifiers)
+        self.progress.say(f"verifying {len(entries)} files of slot {slot} through {names}")
+        await together(verify_files(site, slot, entries) for site in self.crew.verifiers)
+
+    async def verify_live(self, slot: Slot, release: str) -> None:
+        """Prove that the whole crew sees the release live. Raises PublishError, ConnectError."""
+        await together(verify_live(site, slot, release) for site in self.crew.everyone)
+
+    async def go_live(self, state: State, slot: Slot, release: str, *, kind: Kind, commit: str | None) -> Record:
+        """Flip, prove it on every minion of the crew, and undo it where it cannot be proven; give the log's line.
+
+        Raises PublishError, ConnectError.
+        """
+        publisher = self.crew.publisher
+        record = await publisher.flip(self.token, slot, release, Note(kind=kind, who=self.holder, commit=commit))
+        try:
+            await self.verify_live(slot, release)
+        except (PublishError, ConnectError) as error:
+            was = "nothing" if state.live is None else f"release {state.live_release or '?'} in slot {state.live}"
+            try:
+                await publisher.unflip(self.token, state.live, Note(kind="undone", who=self.holder))
+            except (PublishError, ConnectError) as also:
+                raise PublishError(f"{error}; and the flip could not be undone: {also}") from None
+            raise PublishError(f"{error}; the flip was undone, {was} is live") from None
+        self.progress.say(f"release {release} is live in slot {slot}")
+        return record
