@@ -326,12 +326,18 @@ def load_inventory(path: str | Path) -> Inventory:
 
 
 def check(
-    config: Mapping[str, str], *, secret: Collection[str] = (), project: str = PROJECT, stack: str
+    config: Mapping[str, str],
+    *,
+    secret: Collection[str] = (),
+    project: str = PROJECT,
+    stack: str,
+    with_content: bool = True,
 ) -> tuple[StackConfig, Inventory]:
     """Check a stack's configuration as the engine hands it over: full keys, structures as JSON.
 
     ``secret`` are the full keys of encrypted values. Reads the inventory and looks at the content directory,
-    both seen from the working directory, and needs nothing else. Raises SettingsError with every mistake.
+    both seen from the working directory, and needs nothing else; for who does not publish not at the content
+    either (``with_content``). Raises SettingsError with every mistake.
     """
     mine = {full.partition(":")[2]: text for full, text in config.items() if full.startswith(f"{project}:")}
     # The empty text is how Pulumi.yaml declares a setting that has no default.
@@ -346,7 +352,7 @@ def check(
             inventory, in_file = _inventory(files.text(path))
         except files.UnreadableError as error:
             found.append(_refusal(("inventory",), path, error.flaw))
-    if "content" not in hidden:
+    if with_content and "content" not in hidden:
         found += _source(raw.get("content", {}))
     found = [*_secrecy(raw, hidden, project), *found, *clashes.in_config(clear)]
     lines = [

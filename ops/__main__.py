@@ -14,6 +14,8 @@ from ops.errors import OpsError
 #: imported, so that --help is there at once.
 VERBS: Final[Mapping[str, str]] = {
     "drift": "compare the minions and their nodes with the stack's state; changes nothing unless told to",
+    "releases": "tell which release is live, which can be gone to at once, and what was live when",
+    "rollback": "make the previous release live again, or another one that the volume still has",
 }
 COULD_NOT_LOOK: Final = 2
 

@@ -38,7 +38,10 @@ async def stack_of(pulumi: Pulumi) -> Stack:
     state = state_of(exported)
     secret = [key for key, entry in raw.items() if entry.get("secret")]
     try:
-        config, inventory = check(_values(raw, state.project), secret=secret, project=state.project, stack=state.stack)
+        # No verb needs the content: it may be made elsewhere, or be what one has to go back from.
+        config, inventory = check(
+            _values(raw, state.project), secret=secret, project=state.project, stack=state.stack, with_content=False
+        )
     except SettingsError as error:
         raise OpsError(str(error)) from None
     key = f"{state.project}:{_KEY_SETTING}"

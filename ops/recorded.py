@@ -1,4 +1,4 @@
-"""What a stack's state says of its minions: the mounts and labels as they were last made.
+"""What a stack's state says: the mounts and labels of its minions as they were last made, and the site as published.
 
 ``call_of`` is the inverse of ``RemoteScript.resident``: a command line in the state, as the words it was made of.
 """
@@ -11,12 +11,14 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from components.remote_script import RemoteScript
+from components.remote_script import RemoteScript, argv
 from ops.errors import OpsError
+from publisher.remote import Place
 
 #: The script of GlusterMount, without importing that, and Pulumi with it: a second.
 SCRIPT = RemoteScript(name="gluster_mount")
 _COMMAND = "command:remote:Command"
+_DEPLOYER_COMMAND = "command:local:Command"
 _LABEL = "kubernetes:core/v1:NodePatch"
 _MOUNT_ARGUMENTS = 8
 
@@ -80,8 +82,22 @@ class Label:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Published:
+    """The site as it was last published: from the directory ``source``, through one of ``minions``, to ``place``.
+
+    ``release`` is what the publish said that it made live, '' where it said nothing.
+    """
+
+    urn: str
+    place: Place
+    source: str
+    minions: tuple[str, ...]
+    release: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class State:
-    """One stack: its mounts by the minion's name, and the label of each minion that has one.
+    """One stack: its mounts by the minion's name, the label of each minion that has one, and its site.
 
     ``labelled`` are the nodes of all labels, those without a mount too; ``strange`` are the URNs of remote
     commands under a GlusterMount that this program did not write like this.
@@ -93,6 +109,7 @@ class State:
     labels: Mapping[str, Label]
     labelled: frozenset[str]
     strange: tuple[str, ...]
+    published: Published | None
 
 
 def state_of(exported: Mapping[str, Any]) -> State:
@@ -119,12 +136,13 @@ def state_of(exported: Mapping[str, Any]) -> State:
         labels=labels,
         labelled=frozenset(_label(it).node for it in _children(resources, _LABEL)),
         strange=tuple(strange),
+        published=next(filter(None, map(_published, _children(resources, _DEPLOYER_COMMAND, "ContentSync"))), None),
     )
 
 
-def _children(resources: list[dict[str, Any]], type_: str) -> Iterator[dict[str, Any]]:
+def _children(resources: list[dict[str, Any]], type_: str, component: str = "GlusterMount") -> Iterator[dict[str, Any]]:
     for resource in resources:
-        if resource["type"] == type_ and "::glusterfarm:index:GlusterMount$" in resource["urn"]:
+        if resource["type"] == type_ and f"::glusterfarm:index:{component}$" in resource["urn"]:
             yield resource
 
 
@@ -160,6 +178,31 @@ def _mount(resource: Mapping[str, Any]) -> Mount | None:
         generation=generation,
         arguments=call.arguments,
         said=_said(resource),
+    )
+
+
+def _published(resource: Mapping[str, Any]) -> Published | None:
+    command = (resource.get("inputs") or {}).get("update")
+    if not isinstance(command, str):
+        return None
+    try:
+        words = shlex.split(command)
+    except ValueError:
+        return None
+    if words[1:4] != ["-m", "publisher", "publish"] or argv(*words) != command:
+        return None
+    given = dict(zip(words[4::2], words[5::2], strict=False))
+    try:
+        place = Place(mount=given["--mount-path"], volume=given["--volume"], site=given["--site"])
+        source, minions = given["--source"], given["--minions"]
+    except KeyError:
+        return None
+    return Published(
+        urn=resource["urn"],
+        place=place,
+        source=source,
+        minions=tuple(word.partition("@")[0] for word in minions.split(",")),
+        release=str(_said(resource).get("release") or ""),
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import asdict, dataclass
 from typing import Any, Final, Literal
 
@@ -14,7 +15,11 @@ Kind = Literal["published", "flipped-back-by-up", "rolled-back", "adopted", "und
 
 _WHO_LENGTH: Final = 200
 _TEXTS: Final = ("when", "kind", "who")
-_OPTIONAL_TEXTS: Final = ("release", "replaced", "commit")
+_PATTERNS: Final = {
+    "release": re.compile(r"[0-9a-f]{12}"),
+    "replaced": re.compile(r"[0-9a-f]{12}"),
+    "commit": re.compile(r"[0-9a-f]{40,64}(-dirty)?"),
+}
 _COUNTS: Final = ("files", "bytes", "added", "changed", "removed")
 
 
@@ -69,18 +74,17 @@ def _record(line: str) -> Record | None:
         raw = json.loads(line)
     except (ValueError, RecursionError):
         return None
-    if not isinstance(raw, dict) or raw.get("slot") not in (None, *SLOTS):
+    if not isinstance(raw, dict):
         return None
+    known: dict[str, Any] = {key: raw.get(key) for key in ("slot", *_TEXTS, *_PATTERNS, *_COUNTS)}
     fits: list[bool] = [
-        *(isinstance(raw.get(key), str) for key in _TEXTS),
-        *(_is(raw.get(key), str) for key in _OPTIONAL_TEXTS),
-        *(_is(raw.get(key), int) for key in _COUNTS),
+        known["slot"] in (None, *SLOTS),
+        *(isinstance(known[key], str) for key in _TEXTS),
+        *(_fits(known[key], pattern) for key, pattern in _PATTERNS.items()),
+        *(known[key] is None or type(known[key]) is int for key in _COUNTS),
     ]
-    if not all(fits):
-        return None
-    known: dict[str, Any] = {key: raw.get(key) for key in (*_TEXTS, *_OPTIONAL_TEXTS, *_COUNTS, "slot")}
-    return Record(**known)
+    return Record(**known) if all(fits) else None
 
 
-def _is(value: object, type_: type) -> bool:
-    return value is None or (isinstance(value, type_) and not isinstance(value, bool))
+def _fits(value: object, pattern: re.Pattern[str]) -> bool:
+    return value is None or (isinstance(value, str) and pattern.fullmatch(value) is not None)

@@ -42,6 +42,11 @@ class State:
         )
 
     @property
+    def exists(self) -> bool:
+        """Whether the site has a directory yet."""
+        return self.now > 0
+
+    @property
     def live_release(self) -> str | None:
         """The release that is live and whole, None for neither."""
         return None if self.live is None else self.releases[self.live]

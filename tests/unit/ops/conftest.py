@@ -3,6 +3,7 @@ program itself would leave. Stand-ins are the Pulumi CLI and the API server."""
 
 from __future__ import annotations
 
+import asyncio
 import json
 import shlex
 import stat
@@ -18,8 +19,10 @@ import pytest
 from ops.__main__ import main
 from tests.support.engine import run_main
 from tests.support.minion import Machine
+from tests.support.site import PublishedSite
 from tests.support.sshd import Loopback, LoopbackMinion
 from tests.support.stack import StackFiles, minion
+from tests.support.trees import Tree
 
 NAMES = ("minion-1", "minion-2")
 LABEL = "glusterfarm/mounted.dev"
@@ -43,6 +46,13 @@ enable:*) mkdir -p "$wants" && ln -sf "$file" "$wants/$unit" ;;
 disable:*) rm -f "$wants/$unit" "/run/active-$unit" ;;
 esac
 """
+
+#: The resources of a stack's state that the verbs look at, and the components they are children of.
+RECORDED = {
+    ("command:remote:Command", "glusterfarm:index:GlusterMount"),
+    ("kubernetes:core/v1:NodePatch", "glusterfarm:index:GlusterMount"),
+    ("command:local:Command", "glusterfarm:index:ContentSync"),
+}
 
 #: `up` does what Pulumi would: the nodes are as wanted afterwards.
 PULUMI = """#!/bin/sh
@@ -113,14 +123,94 @@ class Deployed:
         (self.pulumi / "config.json").write_text(json.dumps(config | {key: entry}))
 
 
+@dataclass(kw_only=True, repr=False)
+class SiteStack:
+    """A stack whose site is on a volume that two minions on the loopback share, and the commands."""
+
+    stack: StackFiles
+    site: PublishedSite
+    pulumi: Path
+    output: pytest.CaptureFixture[str]
+    monkeypatch: pytest.MonkeyPatch
+
+    def up(self, tree: Tree) -> str:
+        """Publish as `pulumi up` does, and leave its state; give the release."""
+        release = self.site.publish(tree).release
+        self.record(release)
+        return release
+
+    def record(self, release: str = "") -> None:
+        """Leave the state that the program would, after it has published ``release``."""
+        with asyncio.Runner() as runner:
+            # Pulumi's SDK takes the thread's current event loop, and the publish has taken that away.
+            asyncio.set_event_loop(runner.get_loop())
+            state = exported(self.stack, self.monkeypatch)
+        for resource in state["deployment"]["resources"]:
+            if resource["urn"].endswith("::content-publish"):
+                resource["outputs"]["stdout"] = json.dumps({"release": release}) if release else ""
+        # No test writes to the machine's own /mnt, and the settings allow no mount below /tmp.
+        (self.pulumi / "export.json").write_text(json.dumps(state).replace("/mnt/glusterfs", str(self.site.volume)))
+
+    def ops(self, *words: str) -> tuple[int, str, str]:
+        """Run `python -m ops`; give exit status, stdout and stderr."""
+        self.output.readouterr()
+        status = main(list(words))
+        said = self.output.readouterr()
+        return status, said.out, said.err
+
+    def told(self, *words: str) -> dict[str, Any]:
+        """What a command that succeeds tells with --json."""
+        status, out, err = self.ops(*words, "--json")
+        assert (status, out.count("\n")) == (0, 1), err
+        return dict(json.loads(out))
+
+
+@pytest.fixture
+def site_stack(
+    stack: StackFiles, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Iterator[SiteStack]:
+    """A stack with two minions that have the volume mounted; nothing is published yet."""
+    pulumi = tmp_path / "pulumi"
+    _fake_pulumi(pulumi)
+    volume = tmp_path / "mnt"
+    volume.mkdir(mode=0o755)
+    with Loopback(tmp_path) as loopback:
+        monkeypatch.setenv("GLUSTERFARM_SSH_PRIVATE_KEY", loopback.private_key)
+        monkeypatch.setenv("PATH", f"{pulumi}:/usr/sbin:/usr/bin:/sbin:/bin")
+        minions = [loopback.minion(name, volume) for name in NAMES]
+        stack.inventory([_entry(server) for server in minions])
+        config = {key: {"value": text, "secret": False} for key, text in stack.config().items()}
+        (pulumi / "config.json").write_text(json.dumps(config))
+        site = PublishedSite(directory=tmp_path, volume=volume, minions=minions, loopback=loopback)
+        made = SiteStack(stack=stack, site=site, pulumi=pulumi, output=capsys, monkeypatch=monkeypatch)
+        made.record()
+        yield made
+
+
+def _fake_pulumi(directory: Path) -> None:
+    directory.mkdir()
+    (directory / "pulumi").write_text(PULUMI)
+    (directory / "pulumi").chmod(stat.S_IRWXU)
+    (directory / "calls").touch()
+
+
+def _entry(server: LoopbackMinion) -> dict[str, Any]:
+    return minion(server.name, 0, host="127.0.0.1", port=server.port, user="root", hostKey=server.host_key)
+
+
 def exported(stack: StackFiles, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
-    """The state that the program itself would leave: what it registers, under the URNs that the engine gives."""
+    """The state that the program itself would leave: what it registers, under the URNs that the engine gives.
+
+    Of the site's publish that is a command that has said nothing yet.
+    """
     run = run_main(stack.config(), monkeypatch=monkeypatch)
     resources = []
+    components = {it.name: it.type for it in run.resources if it.type.startswith("glusterfarm:")}
     for it in run.resources:
-        if it.type in ("command:remote:Command", "kubernetes:core/v1:NodePatch"):
-            base = "urn:pulumi:dev::glusterfarm::glusterfarm:index:GlusterMount"
-            said = json.dumps({"guard": "immutable", "healing": True})
+        component = components.get(it.parent, "")
+        if (it.type, component) in RECORDED:
+            base = f"urn:pulumi:dev::glusterfarm::{component}"
+            said = json.dumps({"guard": "immutable", "healing": True}) if it.type == "command:remote:Command" else ""
             resources.append(
                 {
                     "urn": f"{base}${it.type}::{it.name}",
@@ -141,10 +231,7 @@ def deployed(
     loopback_files = tmp_path / "loopback"
     loopback_files.mkdir()
     pulumi = tmp_path / "pulumi"
-    pulumi.mkdir()
-    (pulumi / "pulumi").write_text(PULUMI)
-    (pulumi / "pulumi").chmod(stat.S_IRWXU)
-    (pulumi / "calls").touch()
+    _fake_pulumi(pulumi)
     machines: dict[str, Machine] = {}
     api = ThreadingHTTPServer(("127.0.0.1", 0), _api(pulumi / "nodes.json"))
     threading.Thread(target=api.serve_forever, args=(0.05,), daemon=True).start()
@@ -159,10 +246,7 @@ def deployed(
             monkeypatch.setenv("GLUSTERFARM_SSH_PRIVATE_KEY", loopback.private_key)
             monkeypatch.setenv("PATH", f"{pulumi}:/usr/sbin:/usr/bin:/sbin:/bin")
             monkeypatch.setenv("KUBECONFIG", "/nonexistent")
-            entries = [
-                minion(name, 0, host="127.0.0.1", port=server.port, user="root", hostKey=server.host_key)
-                for name, server in servers.items()
-            ]
+            entries = [_entry(server) for server in servers.values()]
             stack.inventory(entries)
             stack.write("kubeconfig", json.dumps(_kubeconfig(api.server_port)))
             made = Deployed(
@@ -191,6 +275,8 @@ def _deploy(made: Deployed, monkeypatch: pytest.MonkeyPatch) -> None:
     nodes = {}
     for resource in state["deployment"]["resources"]:
         inputs = resource["inputs"]
+        if resource["type"] == "command:local:Command":
+            continue
         if "create" in inputs:
             name = resource["urn"].rpartition("::mount-")[2]
             done = made.machines[name].command("sh", "-c", inputs["create"], stdin=inputs["stdin"])
