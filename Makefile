@@ -42,7 +42,7 @@ test-fast: venv check  ## the part that needs no lab
 	$(PYTHON) -m pytest $(TESTS_FAST)
 
 lock:  ## renew the hashed locks from requirements/*.in
-	cd requirements && for lock in runtime:../requirements.txt dev:dev.txt peers:peers.txt go:go.txt; do \
+	cd requirements && for lock in runtime:../requirements.txt dev:dev.txt ansible:ansible.txt peers:peers.txt go:go.txt; do \
 	  ../.venv/bin/uv pip compile --quiet --generate-hashes --only-binary :all: --python-version 3.11 \
 	    --no-emit-index-url --no-emit-find-links --custom-compile-command "make lock" \
 	    --output-file "$${lock#*:}" "$${lock%%:*}.in" || exit 1; done
