@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 # --- the models --------------------------------------------------------------------------------------------
 
 
-class _Model(BaseModel):
+class Model(BaseModel):
     """Frozen; camelCase in YAML (``load`` takes nothing else), snake_case in Python."""
 
     model_config = ConfigDict(
@@ -37,7 +37,7 @@ class _Model(BaseModel):
     )
 
 
-class Bastion(_Model):
+class Bastion(Model):
     """A machine through which a minion is reached."""
 
     host: v.Host
@@ -46,7 +46,7 @@ class Bastion(_Model):
     host_key: v.HostKey
 
 
-class Minion(_Model):
+class Minion(Model):
     """A machine that runs pods: how it is reached over SSH, and which node of the cluster it is."""
 
     name: v.MinionName
@@ -67,14 +67,14 @@ _MINION: Final = {"name": "minion-1", "host": "10.0.0.11", "user": "farm", "host
 _Machine = Annotated[Minion, Rule("a mapping", _MINION)]
 
 
-class Inventory(_Model):
+class Inventory(Model):
     """An inventory file; ``others`` are machines that the program never touches (the lab lists its own)."""
 
     minions: Annotated[tuple[_Machine, ...], Field(min_length=1), Rule("a list of at least one minion", [_MINION])]
     others: Annotated[tuple[_Machine, ...], Rule("a list of machines that are no minions", [_MINION])] = ()
 
 
-class Gluster(_Model):
+class Gluster(Model):
     """The volume, its servers, and where and how every minion mounts it."""
 
     servers: Annotated[
@@ -87,7 +87,7 @@ class Gluster(_Model):
     options: Annotated[tuple[v.MountOption, ...], Rule("a list of mount options", ["attribute-timeout=1", "acl"])] = ()
 
 
-class Content(_Model):
+class Content(Model):
     """What is published, and into which directory of the volume."""
 
     source: v.Directory = "content"
@@ -95,7 +95,7 @@ class Content(_Model):
     delete_on_destroy: v.Switch = False
 
 
-class Php(_Model):
+class Php(Model):
     """The pods and the page by which they are judged."""
 
     image: v.Image
@@ -109,7 +109,7 @@ class Php(_Model):
     probe_path: v.ProbePath = "/"
 
 
-class Service(_Model):
+class Service(Model):
     """The Service over the pods; without ``node_port`` the cluster chooses one."""
 
     type: v.ServiceType = "ClusterIP"
@@ -117,7 +117,7 @@ class Service(_Model):
     node_port: v.NodePort | None = None
 
 
-class Kubernetes(_Model):
+class Kubernetes(Model):
     """The cluster; without ``context`` the kubeconfig's current one."""
 
     kubeconfig: v.Kubeconfig
@@ -125,7 +125,7 @@ class Kubernetes(_Model):
     namespace: v.Namespace = "glusterfarm"
 
 
-class StackConfig(_Model):
+class StackConfig(Model):
     """The keys of ``Pulumi.<stack>.yaml``, without the project's name in front."""
 
     inventory: v.InventoryPath
@@ -174,6 +174,10 @@ _WORDS: Final = {
     "read be replaced; for example `pulumi config set --secret {full} < FILE`",
     "encrypted": "the value (not shown) is encrypted. It must not be, because state, previews and manifests "
     "show it in plain text; only sshPrivateKey is set with --secret",
+    "no_lab": "{seen} does not exist: the lab makes it, and no lab is up here; `make up` brings one up",
+    "plain": "{seen} without quotes is a number or a date to the Pulumi CLI. Write it in quotes if text is meant",
+    "config_key": "a key has the form NAMESPACE:NAME; for example glusterfarm:php",
+    "config_twice": "is the same setting as {first}; keep one",
     "yaml_form": "line {line}, column {column} is not YAML: {problem}",
     "yaml_character": "line {line}, column {column}: the character {character} is not allowed in YAML",
     "yaml_escape": "there is an escape for a character that does not exist",
@@ -192,7 +196,7 @@ _SORTS: Final = {
     dict: "a mapping",
 }
 #: No rule follows these: they tell all there is to do.
-_COMPLETE: Final = ("twice", "no_node_port", "plain_key", "encrypted", "yaml_")
+_COMPLETE: Final = ("twice", "no_node_port", "plain", "encrypted", "no_lab", "config_", "yaml_")
 _FLAWS: Final = {
     "absent": "it does not exist",
     "denied": "it may not be read",
@@ -203,34 +207,53 @@ _FLAWS: Final = {
     "program": "this program itself is in it, and would be published",
 }
 _STACK: Final = (
-    "stack: {seen} does not have the right form. It must be letters, digits and . _ -, beginning and ending "
+    "{seen} does not have the right form. It must be letters, digits and . _ -, beginning and ending "
     "with a letter or digit, at most 50 long (labels carry it); for example `pulumi stack rename prod`"
 )
-_STRAY: Final = "{full}: this project is called {project}, so its settings are {project}:...; rename the key"
+_STRAY: Final = "this project is called {project}, so its settings are {project}:...; rename the key"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Mistake:
+    """One mistake: the ``key`` in full, ``what`` is wrong with its value, and the rule and an example where they help.
+
+    ``kind`` tells mistakes apart for a program. As text it is the line that a user reads.
+    """
+
+    key: str
+    what: str
+    rule: str = ""
+    example: str = ""
+    kind: str = ""
+
+    def __str__(self) -> str:
+        rule = f". It must be {self.rule}; for example {self.example}" if self.rule else ""
+        return f"{self.key}: {self.what}{rule}"
 
 
 class SettingsError(Exception):
-    """Every mistake that was found, a line each (``mistakes``); as text, under a heading."""
+    """Every mistake that was found (``found``), a line each (``mistakes``); as text, under a heading."""
 
-    def __init__(self, subject: str, mistakes: Iterable[str]) -> None:
-        self.mistakes = tuple(mistakes)
+    def __init__(self, subject: str, found: Iterable[Mistake]) -> None:
+        self.found = tuple(found)
+        self.mistakes = tuple(str(it) for it in self.found)
         count = "1 mistake" if len(self.mistakes) == 1 else f"{len(self.mistakes)} mistakes"
         super().__init__("\n  ".join([f"{count} in {subject}:", *self.mistakes]))
 
 
-def _lines(
+def mistakes(
     prefix: str, model: type[BaseModel], found: Iterable[Finding], *, hidden: Collection[object] = ()
-) -> Iterator[str]:
-    """A line for each place at which something is wrong; what is under a ``hidden`` top key is not shown."""
+) -> Iterator[Mistake]:
+    """One for each place at which something is wrong; what is under a ``hidden`` top key is not shown."""
     for it in in_order(found):
-        where = f"{key(it.place)}: " if it.place else ""
-        yield f"{prefix}{where}{_words(model, it, hidden=it.place[0] in hidden if it.place else False)}"
+        full = f"{prefix}{key(it.place)}" if it.place else prefix.rstrip(": ")
+        yield _mistake(full, model, it, hidden=it.place[0] in hidden if it.place else False)
 
 
-def _words(model: type[BaseModel], it: Finding, *, hidden: bool) -> str:
+def _mistake(full: str, model: type[BaseModel], it: Finding, *, hidden: bool) -> Mistake:
     """What is wrong, the rule, and an example or remedy; never the value of a hidden key."""
     if it.kind == "extra_forbidden":
-        return _unknown(model, it.place)
+        return Mistake(key=full, what=_unknown(model, it.place), kind=it.kind)
     rule = spot(model, it.place, is_key=it.is_key).rule
     hidden = hidden or (rule is not None and rule.hidden)
     wrong_type = it.kind.endswith("_type") or (it.kind == "literal_error" and not isinstance(it.value, str))
@@ -239,8 +262,8 @@ def _words(model: type[BaseModel], it: Finding, *, hidden: bool) -> str:
         seen=_seen(it.value, hidden=hidden), sort=_SORTS.get(type(it.value), "nothing (null)"), **context
     )
     if rule is None or it.kind.startswith(_COMPLETE):
-        return what
-    return f"{what}. It must be {rule.text}; for example {_example(it, rule, hidden=hidden)}"
+        return Mistake(key=full, what=what, kind=it.kind)
+    return Mistake(key=full, what=what, rule=rule.text, example=_example(it, rule, hidden=hidden), kind=it.kind)
 
 
 def _seen(value: object, *, hidden: bool) -> str:
@@ -277,6 +300,8 @@ def _meant(model: type[BaseModel], place: Place) -> str | None:
 # --- reading ------------------------------------------------------------------------------------------------
 
 _M = TypeVar("_M", bound=BaseModel)
+#: Where the lab keeps what it makes; a stack may point there and be checked while no lab is up.
+_OF_THE_LAB: Final = ".lab"
 #: What the project is called here; a copy may be called otherwise, and its settings then are too.
 PROJECT: Final = "glusterfarm"
 _STACK_FORM: Final = r"[A-Za-z0-9]([A-Za-z0-9._-]{0,48}[A-Za-z0-9])?"
@@ -318,11 +343,15 @@ def load_inventory(path: str | Path) -> Inventory:
     try:
         inventory, found = _inventory(files.text(path))
     except files.UnreadableError as error:
-        reason = _FLAWS.get(error.flaw, error.flaw)
-        raise SettingsError("the inventory", [f"{name}: the file is refused: {reason}"]) from None
+        raise SettingsError("the inventory", [unreadable(name, error)]) from None
     if inventory is None or found:
-        raise SettingsError("the inventory", _lines(f"{name}: ", Inventory, found))
+        raise SettingsError("the inventory", mistakes(f"{name}: ", Inventory, found))
     return inventory
+
+
+def unreadable(name: str, error: files.UnreadableError) -> Mistake:
+    """What to say of the file ``name`` that gives no text."""
+    return Mistake(key=name, what=f"the file is refused: {_FLAWS.get(error.flaw, error.flaw)}", kind="refused")
 
 
 def check(
@@ -344,31 +373,36 @@ def check(
     raw = {name: _decoded(name, text) for name, text in mine.items() if text}
     hidden = {name for name in raw if f"{project}:{name}" in secret}
     clear = {name: value for name, value in raw.items() if name not in hidden}
-    checked, found = _validate(StackConfig, raw)
+    checked, found = validate(StackConfig, raw)
     inventory, in_file = None, list[Finding]()
     path = clear.get("inventory")
     if isinstance(path, str) and ("inventory",) not in {it.place for it in found}:
         try:
             inventory, in_file = _inventory(files.text(path))
         except files.UnreadableError as error:
-            found.append(_refusal(("inventory",), path, error.flaw))
+            made = error.flaw == "absent" and Path(path).parts[:1] == (_OF_THE_LAB,)
+            found.append(_refusal(("inventory",), path, error.flaw) if not made else _no_lab(path))
     if with_content and "content" not in hidden:
         found += _source(raw.get("content", {}))
     found = [*_secrecy(raw, hidden, project), *found, *clashes.in_config(clear)]
-    lines = [
-        *([] if re.fullmatch(_STACK_FORM, stack) else [_STACK.format(seen=shown(stack))]),
-        *(_STRAY.format(full=f"{PROJECT}:{key((name,))}", project=project) for name in _strays(config, project)),
-        *_lines(f"{project}:", StackConfig, found, hidden=hidden),
-        *_lines(f"{path}: ", Inventory, in_file),
+    wrong = [
+        *([] if re.fullmatch(_STACK_FORM, stack) else [Mistake(key="stack", what=_STACK.format(seen=shown(stack)))]),
+        *(_stray(name, project) for name in _strays(config, project)),
+        *mistakes(f"{project}:", StackConfig, found, hidden=hidden),
+        *mistakes(f"{path}: ", Inventory, in_file),
     ]
-    if lines or checked is None or inventory is None:
-        raise SettingsError(f"the settings of stack {shown(stack)}", lines)
+    if wrong or checked is None or inventory is None:
+        raise SettingsError(f"the settings of stack {shown(stack)}", wrong)
     return checked, inventory
 
 
 def _strays(config: Iterable[str], project: str) -> list[str]:
     """The settings that still have the name that this project has here, though it was given another."""
     return [] if project == PROJECT else sorted(it[len(PROJECT) + 1 :] for it in config if it.startswith(f"{PROJECT}:"))
+
+
+def _stray(name: str, project: str) -> Mistake:
+    return Mistake(key=f"{PROJECT}:{key((name,))}", what=_STRAY.format(project=project), kind="stray")
 
 
 def _decoded(name: str, text: str) -> object:
@@ -381,7 +415,8 @@ def _decoded(name: str, text: str) -> object:
     return text if is_text and (name == "sshPrivateKey" or not isinstance(value, dict | list)) else value
 
 
-def _validate(model: type[_M], raw: object) -> tuple[_M | None, list[Finding]]:
+def validate(model: type[_M], raw: object) -> tuple[_M | None, list[Finding]]:
+    """``raw`` as ``model``, or all that is wrong with it, for ``mistakes`` to put into words."""
     try:
         return model.model_validate(raw, by_alias=True, by_name=False), []
     except ValidationError as error:
@@ -393,7 +428,7 @@ def _validate(model: type[_M], raw: object) -> tuple[_M | None, list[Finding]]:
 
 def _inventory(text: str) -> tuple[Inventory | None, list[Finding]]:
     raw, troubles = strict_yaml.read(text)
-    inventory, found = _validate(Inventory, raw)
+    inventory, found = validate(Inventory, raw)
     return inventory, [*troubles, *found, *clashes.in_inventory(raw)]
 
 
@@ -409,6 +444,10 @@ def _secrecy(raw: Mapping[str, object], secret: Collection[str], project: str) -
             yield Finding((name,), "plain_key", None, {"full": f"{project}:{name}"})
         if name != "sshPrivateKey" and name in secret and name in names(StackConfig):
             yield Finding((name,), "encrypted")
+
+
+def _no_lab(path: str) -> Finding:
+    return Finding(("inventory",), "no_lab", path)
 
 
 def _refusal(place: Place, value: str, flaw: str) -> Finding:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from settings import Minion, SettingsError, load_inventory
+from settings import Minion, Mistake, SettingsError, load_inventory
 
 
 def add_minion_options(parser: argparse.ArgumentParser) -> None:
@@ -25,5 +25,5 @@ def chosen_minions(options: argparse.Namespace) -> tuple[Minion, ...]:
     names = [word.partition("@")[0] for word in options.minions.split(",") if word]
     if missing := [name for name in names if name not in known]:
         rule = f"is not in {options.inventory}, which has {', '.join(known)}"
-        raise SettingsError("--minions", [f"{name!r} {rule}" for name in missing])
+        raise SettingsError("--minions", [Mistake(key="--minions", what=f"{name!r} {rule}") for name in missing])
     return tuple(known[name] for name in names)

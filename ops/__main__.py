@@ -13,6 +13,7 @@ from ops.errors import OpsError
 #: The verbs and what each is for; the module of that name here has ``options`` and ``run``. Only the one asked for is
 #: imported, so that --help is there at once.
 VERBS: Final[Mapping[str, str]] = {
+    "config": "check the stack files, without credentials, cluster or network; write the JSON Schemas for editors",
     "drift": "compare the minions and their nodes with the stack's state; changes nothing unless told to",
     "releases": "tell which release is live, which can be gone to at once, and what was live when",
     "rollback": "make the previous release live again, or another one that the volume still has",

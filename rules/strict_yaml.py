@@ -30,11 +30,21 @@ for _tag, _form, _first in (
     _Loader.add_implicit_resolver(_TAG + _tag, re.compile(_form), _first)
 
 
-def read(text: str) -> tuple[object, list[Finding]]:
-    """The plain data of one YAML document (None when empty) and all its troubles, in the file's order."""
+#: What YAML 1.2 or yaml.v3, which the Pulumi CLI reads with, takes for a number or a date and this module for text.
+AMBIGUOUS: Final = re.compile(
+    r"[-+]?(\d[\d_]*(\.[\d_]*)?|\.\d[\d_]*)([eE][-+]?\d+)?|[-+]?0[xob][\da-fA-F_]+|[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)"
+    r"|\d{4}-\d\d?-\d\d?([Tt \t].*)?"
+)
+
+
+def read(text: str, *, ambiguous: re.Pattern[str] | None = None) -> tuple[object, list[Finding]]:
+    """The plain data of one YAML document (None when empty) and all its troubles, in the file's order.
+
+    A text without quotes that ``ambiguous`` matches is a trouble ("plain"): for files that others read as well.
+    """
     try:
         root = yaml.compose(text, Loader=_Loader)
-        builder = _Builder()
+        builder = _Builder(ambiguous=ambiguous)
         return (None if root is None else builder.value(root, ())), builder.troubles
     except yaml.reader.ReaderError as error:
         at = _line_and_column(text, error.position)
@@ -58,6 +68,7 @@ def _line_and_column(text: str, position: int) -> dict[str, object]:
 class _Builder:
     """Plain data from nodes; an aliased node becomes one shared value, so aliases cannot multiply."""
 
+    ambiguous: re.Pattern[str] | None
     troubles: list[Finding] = field(default_factory=list)
     _done: dict[yaml.Node, object] = field(default_factory=dict)
     _open: set[yaml.Node] = field(default_factory=set)
@@ -104,6 +115,8 @@ class _Builder:
         text: str = node.value
         match node.tag.removeprefix(_TAG):
             case "str":
+                if node.style is None and self.ambiguous and self.ambiguous.fullmatch(text):
+                    self.troubles.append(Finding(place, "plain", text))
                 return text
             case "null":
                 return None

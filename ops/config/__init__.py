@@ -1,0 +1,25 @@
+"""``python -m ops config``: what the files of a stack say, checked before anybody runs Pulumi with them."""
+
+from __future__ import annotations
+
+import argparse
+from importlib import import_module
+
+
+def options(parser: argparse.ArgumentParser) -> None:
+    """The verb's options."""
+    actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
+    checking = actions.add_parser(
+        "check",
+        help="tell every mistake in the stack files and their inventories",
+        description="Tell every mistake in the stack files and their inventories. Nothing is decrypted or asked.",
+        epilog="Exit status: 0 all are right, 1 mistakes, 2 no such stack file.",
+    )
+    checking.add_argument("stacks", nargs="*", metavar="STACK", help="names of stacks (default: each Pulumi.*.yaml)")
+    checking.add_argument("--json", action="store_true", help="one JSON object on stdout")
+    checking.set_defaults(module="ops.config.checking")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Do the action; give the exit status. Raises OpsError."""
+    return int(import_module(options.module).run(options))

@@ -1,0 +1,240 @@
+"""`ops config check`: every mistake of every stack file, without Pulumi, a key, a cluster or a network."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from ops.__main__ import main
+from rules import strict_yaml
+from tests.support.stack import StackFiles
+
+ROOT = Path(__file__).parents[3]
+
+
+def write_stack(stack: StackFiles, name: str, more: str = "", **changed: Any) -> None:
+    """A project, and a stack file that says what ``stack`` does but for ``changed``; None leaves a setting out."""
+    stack.write("Pulumi.yaml", "name: glusterfarm\nruntime: python\n")
+    values = {key: value for key, value in (stack.values | changed).items() if value is not None}
+    config = {key if ":" in key else f"glusterfarm:{key}": value for key, value in values.items()}
+    stack.write(f"Pulumi.{name}.yaml", yaml.safe_dump({"config": config}, sort_keys=False) + more)
+
+
+def checked(capsys: pytest.CaptureFixture[str], *words: str) -> tuple[int, str, str]:
+    status = main(["config", "check", *words])
+    said = capsys.readouterr()
+    return status, said.out, said.err
+
+
+def test_every_stack_is_checked_when_none_is_named(stack: StackFiles, capsys: pytest.CaptureFixture[str]) -> None:
+    write_stack(stack, "prod")
+    write_stack(stack, "staging", service=None)
+    status, out, err = checked(capsys)
+    assert (status, err) == (0, "")
+    assert out == "Pulumi.prod.yaml: right, with 3 minions\nPulumi.staging.yaml: right, with 3 minions\n"
+
+
+def test_every_mistake_of_every_stack_comes_in_one_run(stack: StackFiles, capsys: pytest.CaptureFixture[str]) -> None:
+    write_stack(stack, "prod", gluster={"servers": ["gluster 1"], "volum": "MyVolume"}, php=None)
+    write_stack(stack, "staging", inventory="inventory/nowhere.yaml")
+    status, out, _ = checked(capsys, "staging", "prod")
+    assert status == 1
+    first, wrong_path, second, *rest = out.splitlines()
+    assert first == "Pulumi.staging.yaml: 1 mistake"
+    assert wrong_path.startswith("  glusterfarm:inventory: 'inventory/nowhere.yaml' is refused: it does not exist. It ")
+    assert second == "Pulumi.prod.yaml: 3 mistakes"
+    assert [line.split(": ")[0] for line in rest] == [
+        "  glusterfarm:gluster.servers[0]",
+        "  glusterfarm:gluster.volum",
+        "  glusterfarm:php",
+    ]
+    assert "; did you mean volume?" in rest[1]
+
+
+def test_a_machine_reads_key_what_rule_and_example(stack: StackFiles, capsys: pytest.CaptureFixture[str]) -> None:
+    write_stack(stack, "prod", php={"image": "php:8", "replicas": -1})
+    status, out, _ = checked(capsys, "--json", "prod")
+    assert status == 1
+    assert json.loads(out) == {
+        "stacks": [
+            {
+                "stack": "prod",
+                "file": "Pulumi.prod.yaml",
+                "minions": None,
+                "mistakes": [
+                    {
+                        "key": "glusterfarm:php.replicas",
+                        "what": "-1 is too small",
+                        "rule": "a whole number of pods from 0 to 10000",
+                        "example": "2",
+                    }
+                ],
+                "notes": [],
+            }
+        ]
+    }
+
+
+def test_mistakes_in_an_inventory_are_told_with_its_name(stack: StackFiles, capsys: pytest.CaptureFixture[str]) -> None:
+    stack.write("inventory.yaml", "minions: [{name: web-1, host: 10.0.0.256}]")
+    write_stack(stack, "prod")
+    status, out, _ = checked(capsys, "prod")
+    assert status == 1
+    assert "  inventory.yaml: minions[0].host: '10.0.0.256' is refused" in out
+    assert "  inventory.yaml: minions[0].hostKey: is missing" in out
+
+
+def test_an_encrypted_key_is_taken_without_decrypting_it(
+    stack: StackFiles, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", "/nonexistent")
+    monkeypatch.delenv("PULUMI_CONFIG_PASSPHRASE", raising=False)
+    write_stack(stack, "prod", "encryptionsalt: v1:abc\n", sshPrivateKey={"secure": "v1:nobody:reads this"})
+    assert checked(capsys, "prod")[:2] == (0, "Pulumi.prod.yaml: right, with 3 minions\n")
+
+
+def test_a_key_in_plain_text_and_an_encrypted_setting_are_mistakes(
+    stack: StackFiles, capsys: pytest.CaptureFixture[str]
+) -> None:
+    php = stack.values["php"] | {"env": {"TOKEN": {"secure": "v1:ciphertext"}}}
+    write_stack(stack, "prod", sshPrivateKey="-----BEGIN hunter2", php=php)
+    status, out, _ = checked(capsys, "prod")
+    assert status == 1
+    assert "  glusterfarm:sshPrivateKey: the value (not shown) is in plain text" in out
+    assert "  glusterfarm:php: the value (not shown) is encrypted" in out
+    assert "hunter2" not in out
+    assert "ciphertext" not in out
+
+
+def test_what_the_lab_makes_is_not_missed_while_no_lab_is_up(
+    stack: StackFiles, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_stack(stack, "dev", inventory=".lab/inventory.yaml")
+    status, out, _ = checked(capsys, "dev")
+    assert status == 0
+    assert out.splitlines()[0] == "Pulumi.dev.yaml: right"
+    assert "its minions are not checked: '.lab/inventory.yaml' does not exist: the lab makes it" in out
+    assert "`make up`" in out
+    write_stack(stack, "dev", inventory=".lab/inventory.yaml", service={"port": 0})
+    status, out, _ = checked(capsys, "dev")
+    assert status == 1
+    assert "glusterfarm:service.port" in out
+    stack.write(".lab/inventory.yaml", (stack.directory / "inventory.yaml").read_text())
+    write_stack(stack, "dev", inventory=".lab/inventory.yaml")
+    assert checked(capsys, "dev")[:2] == (0, "Pulumi.dev.yaml: right, with 3 minions\n")
+
+
+@pytest.mark.parametrize("form", ["inventory", "glusterfarm:inventory", "glusterfarm:config:inventory"])
+def test_a_key_is_read_in_each_form_that_the_cli_reads(
+    stack: StackFiles, capsys: pytest.CaptureFixture[str], form: str
+) -> None:
+    path = stack.values.pop("inventory")
+    write_stack(stack, "prod")
+    stack.write("Pulumi.prod.yaml", f"{(stack.directory / 'Pulumi.prod.yaml').read_text()}  {form}: {path}\n")
+    assert checked(capsys, "prod")[0] == 0
+
+
+FILES = [
+    ("confg: {}", "Pulumi.prod.yaml: confg: there is no such setting; did you mean config?"),
+    ("config: [a]", "Pulumi.prod.yaml: config: this is a list. It must be a mapping; for example {'glusterfarm:inv"),
+    ("config: {a:b:c: 1}", "Pulumi.prod.yaml: config.a:b:c: a key has the form NAMESPACE:NAME"),
+    ("config: {php: {}, glusterfarm:php: {}}", "config.glusterfarm:php: is the same setting as 'php'; keep one"),
+    ("config: {a: 1, a: 2}", "Pulumi.prod.yaml: config.a: is written twice"),
+    ("config: {", "Pulumi.prod.yaml: line 1, column 10 is not YAML"),
+    ("config:\n  glusterfarm:inventory: !secret x", "Pulumi.prod.yaml: config.glusterfarm:inventory: the tag"),
+    ("- config", "Pulumi.prod.yaml: "),
+    ("config: {shop:php: {}}\n", "glusterfarm:php: is missing"),
+    ("", "glusterfarm:inventory: is missing"),
+    ("config:\n  glusterfarm:inventory:\n", "glusterfarm:inventory: is missing"),
+]
+
+
+@pytest.mark.parametrize(("text", "line"), FILES)
+def test_what_is_wrong_with_the_file_itself_is_told(
+    stack: StackFiles, capsys: pytest.CaptureFixture[str], text: str, line: str
+) -> None:
+    write_stack(stack, "prod")
+    stack.write("Pulumi.prod.yaml", text)
+    status, out, err = checked(capsys, "prod")
+    assert (status, err) == (1, "")
+    assert line in out
+
+
+#: Plain texts and whether the CLI (3.259, `pulumi config --json`) hands on something else than this text.
+PLAIN = [
+    ("0022", True), ("1e3", True), ("2026-01-01", True), ("8.2", True), ("0x1F", True), ("1_000", True),
+    ("0o17", True), (".5", True), ("12345678901234567890", True), ("0b11", True), ("2026-1-1", True), ("1.", True),
+    ("5_", True), ("1:30", False), ("yes", False), ("on", False), ("a1", False), ("1.2.3", False), ("v1", False),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("text", "other"), PLAIN)
+def test_a_text_that_pulumi_would_read_as_a_number_or_date_needs_quotes(
+    stack: StackFiles, capsys: pytest.CaptureFixture[str], text: str, other: bool
+) -> None:
+    mark = f"config.glusterfarm:php.env.A: '{text}' without quotes is a number or a date to the Pulumi CLI"
+    body = "  glusterfarm:php: {image: 'php:8', env: {A: %s}}\n"
+    write_stack(stack, "prod", php=None)
+    begun = (stack.directory / "Pulumi.prod.yaml").read_text()
+    stack.write("Pulumi.prod.yaml", begun + body % text)
+    status, out, _ = checked(capsys, "prod")
+    assert (status, mark in out) == ((1, True) if other else (0, False)), out
+    stack.write("Pulumi.prod.yaml", begun + body % f"'{text}'")
+    assert checked(capsys, "prod")[0] == 0
+    stack.write("inventory.yaml", f"minions: [{{name: a, host: a, generation: {text}}}]")
+    assert "Pulumi CLI" not in checked(capsys, "prod")[1], "only the program reads inventories"
+
+
+def test_a_wrong_call_has_its_own_status(
+    stack: StackFiles, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_stack(stack, "prod")
+    assert checked(capsys, "prod", "nope") == (2, "", "error: there is no Pulumi.nope.yaml here; there are prod\n")
+    assert checked(capsys, "organization/glusterfarm/prod")[0] == 0
+    (stack.directory / "Pulumi.yaml").unlink()
+    assert checked(capsys, "prod")[0] == 2
+    empty = stack.directory / "empty"
+    empty.mkdir()
+    monkeypatch.chdir(empty)
+    status, out, err = checked(capsys)
+    assert (status, out) == (2, "")
+    assert "run this in the project's directory" in err
+    with pytest.raises(SystemExit) as ended:
+        main(["config"])
+    assert ended.value.code == 2
+
+
+@settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.binary() | st.text(alphabet="[]{}:,-?*&!|>'\"%@`#\\ \n\tconfigsecure:0178<~=.").map(str.encode))
+def test_any_bytes_as_stack_file_give_understandable_mistakes(
+    stack: StackFiles, capsys: pytest.CaptureFixture[str], content: bytes
+) -> None:
+    write_stack(stack, "prod")
+    (stack.directory / "Pulumi.prod.yaml").write_bytes(content)
+    status, out, err = checked(capsys, "prod")
+    assert (status, err) == (1, "")
+    assert out.startswith("Pulumi.prod.yaml: ")
+    assert "pydantic" not in out
+
+
+def test_the_committed_stacks_are_right(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As in a fresh clone, where no lab is up."""
+    for path in [*ROOT.glob("Pulumi*.yaml"), *ROOT.glob("inventory/*.yaml"), *ROOT.glob("content/**/*")]:
+        target = tmp_path / path.relative_to(ROOT)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if path.is_file():
+            shutil.copy(path, target)
+    monkeypatch.chdir(tmp_path)
+    status, out, err = checked(capsys)
+    assert (status, err) == (0, "")
+    assert "Pulumi.dev.yaml: right\n" in out
+    assert strict_yaml.read(Path("Pulumi.dev.yaml").read_text(), ambiguous=strict_yaml.AMBIGUOUS)[1] == []
