@@ -15,8 +15,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final, TypeVar
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PlainSerializer, ValidationError
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    GetJsonSchemaHandler,
+    PlainSerializer,
+    ValidationError,
+)
 from pydantic.alias_generators import to_camel
+from pydantic_core import CoreSchema
 
 from rules import clashes, files, strict_yaml
 from rules import values as v
@@ -36,31 +45,46 @@ class Model(BaseModel):
         frozen=True, extra="forbid", alias_generator=to_camel, validate_by_name=True, validate_by_alias=True
     )
 
+    @classmethod
+    def __get_pydantic_json_schema__(cls, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, object]:
+        """What a setting is for, and then what it must be: an editor shows both."""
+        whole = handler(schema)
+        for name, field in handler.resolve_ref_schema(whole)["properties"].items():
+            field.pop("title", None)
+            rule = spot(cls, (name,)).rule
+            if rule and field.get("description", rule.text) != rule.text:
+                field["description"] += f" It must be {rule.text}."
+        return whole
+
 
 class Bastion(Model):
     """A machine through which a minion is reached."""
 
-    host: v.Host
-    port: v.SshPort = 22
-    user: v.User
-    host_key: v.HostKey
+    host: v.Host = Field(description="Where its SSH server is.")
+    port: v.SshPort = Field(default=22, description="The SSH server's port.")
+    user: v.User = Field(description="Who logs in there, with the same key as on the minion.")
+    host_key: v.HostKey = Field(description="Its SSH server's public key, pinned.")
 
 
 class Minion(Model):
     """A machine that runs pods: how it is reached over SSH, and which node of the cluster it is."""
 
-    name: v.MinionName
-    host: v.Host
-    port: v.SshPort = 22
-    user: v.User = "root"
-    host_key: v.HostKey
-    node: v.NodeName = Field(default_factory=lambda earlier: str(earlier["name"]))
+    name: v.MinionName = Field(description="What it is called in previews and messages; a new name is a new minion.")
+    host: v.Host = Field(description="Where its SSH server is, seen from the bastion where there is one.")
+    port: v.SshPort = Field(default=22, description="The SSH server's port.")
+    user: v.User = Field(default="root", description="Who logs in; anyone but root needs sudo without a password.")
+    host_key: v.HostKey = Field(description="Its SSH server's public key, pinned.")
+    node: v.NodeName = Field(
+        default_factory=lambda earlier: str(earlier["name"]), description="Its node's name in Kubernetes (name)."
+    )
     bastion: Annotated[
         Bastion | None,
         Rule("a mapping", {"host": "bastion.example.com", "user": "farm", "hostKey": v.ED25519}),
-    ] = None
-    generation: v.Generation = ""
-    state: v.State = "up"
+    ] = Field(default=None, description="The machine through which it is reached.")
+    generation: v.Generation = Field(default="", description="Which making of the machine this is.")
+    state: v.State = Field(
+        default="up", description="A machine that is down for planned work is passed over, and its mount left as it is."
+    )
 
 
 _MINION: Final = {"name": "minion-1", "host": "10.0.0.11", "user": "farm", "hostKey": v.ED25519}
@@ -68,10 +92,14 @@ _Machine = Annotated[Minion, Rule("a mapping", _MINION)]
 
 
 class Inventory(Model):
-    """An inventory file; ``others`` are machines that the program never touches (the lab lists its own)."""
+    """An inventory file: the machines of an environment."""
 
-    minions: Annotated[tuple[_Machine, ...], Field(min_length=1), Rule("a list of at least one minion", [_MINION])]
-    others: Annotated[tuple[_Machine, ...], Rule("a list of machines that are no minions", [_MINION])] = ()
+    minions: Annotated[tuple[_Machine, ...], Field(min_length=1), Rule("a list of at least one minion", [_MINION])] = (
+        Field(description="The machines that mount the volume and run pods.")
+    )
+    others: Annotated[tuple[_Machine, ...], Rule("a list of machines that are no minions", [_MINION])] = Field(
+        default=(), description="Machines that the program never touches (the lab lists its own)."
+    )
 
 
 class Gluster(Model):
@@ -81,60 +109,86 @@ class Gluster(Model):
         tuple[v.Server, ...],
         Field(min_length=1),
         Rule("a list of at least one server", ["gluster-1", "gluster-2"]),
-    ]
-    volume: v.Volume
-    mount_path: v.MountPath = "/mnt/glusterfs"
-    options: Annotated[tuple[v.MountOption, ...], Rule("a list of mount options", ["attribute-timeout=1", "acl"])] = ()
+    ] = Field(description="The servers that hand out the volume; a minion tries them in turn.")
+    volume: v.Volume = Field(description="The volume, which must be started.")
+    mount_path: v.MountPath = Field(default="/mnt/glusterfs", description="Where every minion mounts it.")
+    options: Annotated[tuple[v.MountOption, ...], Rule("a list of mount options", ["attribute-timeout=1", "acl"])] = (
+        Field(default=(), description="What mount.glusterfs is given besides what the program itself sets.")
+    )
 
 
 class Content(Model):
     """What is published, and into which directory of the volume."""
 
-    source: v.Directory = "content"
-    site: v.Site = "php"
-    delete_on_destroy: v.Switch = False
+    source: v.Directory = Field(default="content", description="The site's files here.")
+    site: v.Site = Field(default="php", description="The site's directory on the volume.")
+    delete_on_destroy: v.Switch = Field(
+        default=False, description="Whether `pulumi destroy` removes the site from the volume."
+    )
 
 
 class Php(Model):
     """The pods and the page by which they are judged."""
 
-    image: v.Image
-    replicas: v.Replicas = 2
+    image: v.Image = Field(description="A web server with PHP that serves /var/www/html at port 80.")
+    replicas: v.Replicas = Field(default=2, description="How many pods.")
     env: Annotated[
         Mapping[v.Variable, v.VariableValue],
         AfterValidator(FrozenMapping),
         PlainSerializer(dict),
         Rule("a mapping of names to texts", {"APP_ENV": "production"}),
-    ] = Field(default_factory=FrozenMapping)
-    probe_path: v.ProbePath = "/"
+    ] = Field(
+        default_factory=FrozenMapping,
+        description="The pods' environment variables; none may be a secret.",
+        json_schema_extra={"additionalProperties": False},
+    )
+    probe_path: v.ProbePath = Field(default="/", description="The page that must be answered for `up` to succeed.")
 
 
 class Service(Model):
-    """The Service over the pods; without ``node_port`` the cluster chooses one."""
+    """The Service over the pods."""
 
-    type: v.ServiceType = "ClusterIP"
-    port: v.HttpPort = 80
-    node_port: v.NodePort | None = None
+    type: v.ServiceType = Field(default="ClusterIP", description="Who can reach it.")
+    port: v.HttpPort = Field(default=80, description="Its port.")
+    node_port: v.NodePort | None = Field(
+        default=None, description="The port of every node, for a type with one; without it the cluster chooses."
+    )
 
 
 class Kubernetes(Model):
-    """The cluster; without ``context`` the kubeconfig's current one."""
+    """The cluster; the environment's kubeconfig is never used."""
 
-    kubeconfig: v.Kubeconfig
-    context: v.Context | None = None
-    namespace: v.Namespace = "glusterfarm"
+    kubeconfig: v.Kubeconfig = Field(description="How the cluster is reached; the file holds credentials.")
+    context: v.Context | None = Field(default=None, description="Which of its contexts; without it the current one.")
+    namespace: v.Namespace = Field(default="glusterfarm", description="The namespace, which the program makes.")
 
 
 class StackConfig(Model):
     """The keys of ``Pulumi.<stack>.yaml``, without the project's name in front."""
 
-    inventory: v.InventoryPath
-    gluster: Annotated[Gluster, Rule("a mapping", {"servers": ["gluster-1", "gluster-2"], "volume": "MyVolume"})]
-    content: Annotated[Content, Rule("a mapping", {"source": "content", "site": "php"})] = Content()
-    php: Annotated[Php, Rule("a mapping", {"image": "docker.io/library/php:8.2-apache"})]
-    service: Annotated[Service, Rule("a mapping", {"type": "NodePort", "port": 80})] = Service()
-    kubernetes: Annotated[Kubernetes, Rule("a mapping", {"kubeconfig": ".kube/prod.yaml"})]
-    ssh_private_key: v.PrivateKey | None = None
+    inventory: v.InventoryPath = Field(
+        description="The inventory file: the minions, how they are reached, and their pinned host keys."
+    )
+    gluster: Annotated[Gluster, Rule("a mapping", {"servers": ["gluster-1", "gluster-2"], "volume": "MyVolume"})] = (
+        Field(description=Gluster.__doc__)
+    )
+    content: Annotated[Content, Rule("a mapping", {"source": "content", "site": "php"})] = Field(
+        default=Content(), description=Content.__doc__
+    )
+    php: Annotated[Php, Rule("a mapping", {"image": "docker.io/library/php:8.2-apache"})] = Field(
+        description=Php.__doc__
+    )
+    service: Annotated[Service, Rule("a mapping", {"type": "NodePort", "port": 80})] = Field(
+        default=Service(), description=Service.__doc__
+    )
+    kubernetes: Annotated[Kubernetes, Rule("a mapping", {"kubeconfig": ".kube/prod.yaml"})] = Field(
+        description=Kubernetes.__doc__
+    )
+    ssh_private_key: v.PrivateKey | None = Field(
+        default=None,
+        description="The private key for the minions, encrypted. Without it the ssh-agent is asked, and no key "
+        "is in the state.",
+    )
 
 
 @dataclass(frozen=True, kw_only=True)

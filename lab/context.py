@@ -234,10 +234,10 @@ def default_topology() -> Topology:
     return topologies.load()
 
 
-def write_yaml(path: Path, value: object, mode: int = 0o644) -> None:
-    """Write a YAML (or, being a subset, JSON-like) document in one step."""
+def write_yaml(path: Path, value: object, mode: int = 0o644, heading: str = "") -> None:
+    """Write a YAML (or, being a subset, JSON-like) document in one step, below the comment ``heading``."""
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(path.name + ".new")
-    temporary.write_text(yaml.safe_dump(value, sort_keys=False, width=1000))
+    temporary.write_text(heading + yaml.safe_dump(value, sort_keys=False, width=1000))
     temporary.chmod(mode)
     temporary.replace(path)

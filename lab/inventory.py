@@ -5,6 +5,7 @@ from __future__ import annotations
 from lab.context import Lab, write_yaml
 from lab.ssh_keys import SshKey
 from lab.topology import Machine
+from rules.editors import INVENTORY_SCHEMA, modeline
 
 
 def write(lab: Lab) -> None:
@@ -14,7 +15,8 @@ def write(lab: Lab) -> None:
         "minions": [_entry(lab, machine) | {"node": machine.name} for machine in lab.minions()],
         "others": [_entry(lab, machine) for machine in lab.machines() if machine.role != "minion"],
     }
-    write_yaml(lab.paths.inventory, value)
+    heading = modeline(INVENTORY_SCHEMA, lab.paths.inventory.relative_to(lab.paths.checkout))
+    write_yaml(lab.paths.inventory, value, heading=f"{heading}\n# The lab writes this file (make up).\n")
     lines = [f"{machine.name},{machine.address} {_host_key(lab, machine)}" for machine in lab.machines()]
     lab.paths.known_hosts.write_text("\n".join(lines) + "\n")
 

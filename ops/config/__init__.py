@@ -19,6 +19,15 @@ def options(parser: argparse.ArgumentParser) -> None:
     checking.add_argument("--json", action="store_true", help="one JSON object on stdout")
     checking.set_defaults(module="ops.config.checking")
 
+    schema = actions.add_parser(
+        "schema",
+        help="write the JSON Schemas for editors, and the descriptions in Pulumi.yaml, from the models",
+        description="Write docs/schema/*.json and the settings' descriptions in Pulumi.yaml from the models.",
+        epilog="Exit status: 0 written, or nothing to write; 1 with --check: something is not as the models say.",
+    )
+    schema.add_argument("--check", action="store_true", help="write nothing, only tell what is not as the models say")
+    schema.set_defaults(module="ops.config.schema")
+
 
 def run(options: argparse.Namespace) -> int:
     """Do the action; give the exit status. Raises OpsError."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -734,6 +735,7 @@ def test_the_models_describe_themselves_for_editors(model: type[StackConfig] | t
         assert shape["additionalProperties"] is False
         for name, field in shape["properties"].items():
             assert "_" not in name
-            described = field if "description" in field else next(iter(field.get("anyOf", [])), {})
-            assert described["description"], name
-            assert described["examples"], name
+            # Of a structure the description is at the definition.
+            described = schema["$defs"][field["$ref"].rpartition("/")[2]] if "$ref" in field else field
+            assert re.match(r"[A-Z].*\.$", described["description"]), name
+            assert {**next(iter(field.get("anyOf", [])), {}), **field}["examples"], name
