@@ -4,7 +4,7 @@ SYSTEM_PYTHON ?= python3
 TESTS_FAST := tests/unit tests/scripts
 
 .DEFAULT_GOAL := help
-.PHONY: help venv up deploy down status check format test test-fast lock
+.PHONY: help venv up deploy down status check format test test-fast bench-fanout lock
 
 help:  ## list these commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -40,6 +40,9 @@ test: venv check  ## everything that tests it, the lab included
 
 test-fast: venv check  ## the part that needs no lab
 	$(PYTHON) -m pytest $(TESTS_FAST)
+
+bench-fanout:  ## how `pulumi up` of 100 minions compares with 100 bare commands (needs the lab; 20 minutes)
+	$(PYTHON) -m bench.fanout
 
 lock:  ## renew the hashed locks from requirements/*.in
 	cd requirements && for lock in runtime:../requirements.txt dev:dev.txt ansible:ansible.txt peers:peers.txt go:go.txt; do \

@@ -1,0 +1,178 @@
+"""How much `pulumi up` of a hundred minions costs beside the least it could: a hundred bare commands.
+
+Both go through the same provider, over SSH to the lab's machines, in turn. The hundred are names and addresses: each of
+the lab's minions has a third of them, and the API server is given a Node for each (nothing runs there). Ours is the
+whole program: it mounts on each (an owner more of a mount that is there, for a mount itself is the minion's own work
+and a hundred minions do it side by side, which one machine under a hundred names cannot), labels each node, publishes
+and checks the farm. The peer is bench/bare: connect and run `true`.
+
+    make bench-fanout            or: python -m bench.fanout [--minions N] [--rounds N] [--json]
+
+It needs the lab (`make up`) and leaves it as it was: the farm it deploys is another stack's, and destroyed again.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shutil
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from bench.figures import Series, tell
+from lab.context import CHECKOUT, Lab
+from lab.errors import LabError
+from tests.support.project import Project, copy_of_project
+
+NODE_LABEL = "glusterfarm.bench/fanout"
+STACK = "fanout"
+
+
+def main(words: Sequence[str] | None = None) -> int:
+    """Run the benchmark; 0, or 1 with the reason on stderr."""
+    parser = argparse.ArgumentParser(prog="python -m bench.fanout", description=__doc__.partition("\n")[0])
+    parser.add_argument("--minions", type=_count, default=100, help="how many names (default: 100)")
+    parser.add_argument("--rounds", type=_count, default=3, help="how often each is timed (default: 3)")
+    parser.add_argument("--json", action="store_true", help="one JSON object on stdout")
+    chosen = parser.parse_args(words)
+    try:
+        lab = Lab.current()
+        with tempfile.TemporaryDirectory() as directory:
+            series = _race(lab, Path(directory), minions=chosen.minions, rounds=chosen.rounds)
+    except (LabError, RuntimeError) as error:
+        print(error, file=sys.stderr)
+        return 1
+    about = {"minions": chosen.minions, "machines": len(lab.minions()), "rounds": chosen.rounds}
+    tell({"up_vs_bare": series.ratio("up", "bare")}, series, as_json=chosen.json, about=about)
+    return 0
+
+
+def _count(word: str) -> int:
+    if not word.isdecimal() or not 1 <= int(word) <= 1000:  # noqa: PLR2004 (more than any lab bears)
+        raise argparse.ArgumentTypeError(f"{word!r} must be a whole number from 1 to 1000")
+    return int(word)
+
+
+def _race(lab: Lab, directory: Path, *, minions: int, rounds: int) -> Series:
+    series = Series()
+    known = yaml.safe_load(lab.paths.inventory.read_text())["minions"]
+    names = [f"bench-{number:03}" for number in range(minions)]
+    environment = {"PULUMI_PARALLEL": str(minions + 8)}
+    with (
+        _addresses(lab, minions) as hosts,
+        _nodes(lab, names),
+        _farm(lab, directory / "farm", known, environment) as farm,
+    ):
+        many = [
+            {**known[at % len(known)], "host": host, "name": name, "node": name}
+            for at, (name, host) in enumerate(zip(names, hosts, strict=True))
+        ]
+        bare = _bare(lab, directory / "bare", many)
+        for _ in range(rounds):
+            series.take("bare", lambda: _pulumi(bare, "up", environment))
+            _pulumi(bare, "destroy", environment)
+            _write_inventory(farm, [*known, *many])
+            series.take("up", lambda: _pulumi(farm, "up", environment))
+            _write_inventory(farm, known)
+            _pulumi(farm, "up", environment)
+    return series
+
+
+@contextmanager
+def _addresses(lab: Lab, count: int) -> Iterator[list[str]]:
+    """So many more addresses of the lab's minions, in turn, for as long as the context lasts."""
+    network = lab.topology.network
+    taken = {machine.address for machine in lab.machines()}
+    free = [address for address in network.hosts() if address not in taken][1:]  # the first is the host's own
+    if len(free) < count:
+        raise RuntimeError(f"the lab's network {network} has only {len(free)} free addresses: --minions {len(free)}")
+    hosts = [str(address) for address in free[-count:]]
+    minions = lab.minions()
+
+    def change(verb: str, host: str, at: int) -> None:
+        word = f"{host}/{network.prefixlen}"
+        lab.exec(minions[at % len(minions)].name, ["ip", "address", verb, word, "dev", "host0"], check=verb == "add")
+
+    try:
+        for at, host in enumerate(hosts):
+            change("add", host, at)
+        yield hosts
+    finally:
+        for at, host in enumerate(hosts):
+            change("del", host, at)
+
+
+@contextmanager
+def _nodes(lab: Lab, names: Sequence[str]) -> Iterator[None]:
+    """Node objects without a machine, for as long as the context lasts."""
+    nodes = [
+        {"apiVersion": "v1", "kind": "Node", "metadata": {"name": name, "labels": {NODE_LABEL: "true"}}}
+        for name in names
+    ]
+    lab.kubectl("apply", "-f", "-", stdin=json.dumps({"apiVersion": "v1", "kind": "List", "items": nodes}), timeout=120)
+    try:
+        yield
+    finally:
+        lab.kubectl("delete", "node", "-l", NODE_LABEL, timeout=120)
+
+
+@contextmanager
+def _farm(
+    lab: Lab, directory: Path, minions: Sequence[dict[str, Any]], environment: dict[str, str]
+) -> Iterator[Project]:
+    """A farm of its own on ``minions``, beside the dev stack's: same mounts, other owners, site, namespace and port."""
+    farm = copy_of_project(lab, directory)
+    _write_inventory(farm, minions)
+    config = yaml.safe_load((CHECKOUT / "Pulumi.dev.yaml").read_text())["config"]
+    config["glusterfarm:inventory"] = "inventory.yaml"
+    config["glusterfarm:content"] |= {"site": STACK, "deleteOnDestroy": True}
+    config["glusterfarm:service"] |= {"nodePort": 30082}
+    config["glusterfarm:kubernetes"] |= {"namespace": STACK}
+    _init(farm, config)
+    try:
+        _pulumi(farm, "up", environment)
+        yield farm
+    finally:
+        _pulumi(farm, "destroy", environment)
+        _must(farm.pulumi("stack", "rm", "--yes", "--stack", STACK))
+
+
+def _bare(lab: Lab, directory: Path, minions: Sequence[dict[str, Any]]) -> Project:
+    """The peer's project; its state goes with ``directory``."""
+    shutil.copytree(CHECKOUT / "bench" / "bare", directory)
+    for shared in (".venv", "settings.py", "rules"):
+        (directory / shared).symlink_to(CHECKOUT / shared)
+    (directory / "state").mkdir()
+    bare = Project(directory=directory, lab=lab, own={"PULUMI_BACKEND_URL": f"file://{directory}/state"})
+    _write_inventory(bare, minions)
+    _init(bare, {"bare:inventory": "inventory.yaml"})
+    return bare
+
+
+def _write_inventory(project: Project, minions: Sequence[dict[str, Any]]) -> None:
+    project.write("inventory.yaml", yaml.safe_dump({"minions": list(minions)}))
+
+
+def _init(project: Project, config: dict[str, Any]) -> None:
+    _must(project.pulumi("stack", "init", STACK, "--no-select"))
+    path = project.directory / f"Pulumi.{STACK}.yaml"
+    path.write_text(yaml.safe_dump({**yaml.safe_load(path.read_text()), "config": config}))
+
+
+def _pulumi(project: Project, verb: str, environment: dict[str, str]) -> None:
+    _must(project.pulumi(verb, "--yes", "--skip-preview", "--stack", STACK, env=environment))
+
+
+def _must(done: Any) -> None:
+    if done.status != 0:
+        raise RuntimeError(f"pulumi failed:\n{done.text}")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

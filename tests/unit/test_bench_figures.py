@@ -1,0 +1,41 @@
+"""What a benchmark says of its timings."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from bench.figures import Ratio, Series, tell
+
+
+def series() -> Series:
+    return Series(seconds={"up": [3.0, 6.0, 4.0], "bare": [2.0, 2.0, 4.0]})
+
+
+def test_a_ratio_is_of_medians_and_its_spread_of_single_rounds() -> None:
+    assert series().ratio("up", "bare") == Ratio(medians=2.0, least=1.0, most=3.0)
+
+
+def test_a_ratio_needs_the_same_rounds() -> None:
+    with pytest.raises(ValueError, match=r"shorter|longer"):
+        Ratio.of([1.0], [1.0, 2.0])
+
+
+def test_a_machine_gets_ratios_and_raw_figures(capsys: pytest.CaptureFixture[str]) -> None:
+    tell({"up_vs_bare": series().ratio("up", "bare")}, series(), as_json=True, about={"minions": 3})
+    told = json.loads(capsys.readouterr().out)
+    assert told["ratios"] == {"up_vs_bare": 2.0}
+    assert told["spread"] == {"up_vs_bare": [1.0, 3.0]}
+    assert told["seconds"]["bare"] == [2.0, 2.0, 4.0]
+    assert told["about"] == {"minions": 3}
+
+
+def test_people_get_a_line_each(capsys: pytest.CaptureFixture[str]) -> None:
+    tell({"up_vs_bare": series().ratio("up", "bare")}, series(), as_json=False, about={"minions": 3})
+    assert capsys.readouterr().out.splitlines() == [
+        "minions: 3",
+        "up: median 4.0 s of 3.0, 6.0, 4.0",
+        "bare: median 2.0 s of 2.0, 2.0, 4.0",
+        "up_vs_bare: 2.00 (single rounds 1.00 to 3.00)",
+    ]
