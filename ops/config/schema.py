@@ -101,7 +101,7 @@ def project_file() -> str:
     wanted = dict(_descriptions())
     try:
         declared = project["config"]
-        if {name: " ".join(it["description"].split()) for name, it in declared.items()} == wanted:
+        if {name: " ".join(declared[name]["description"].split()) for name in wanted if name in declared} == wanted:
             return text
         for name, description in wanted.items():
             declared.setdefault(name, {"default": ""})["description"] = description

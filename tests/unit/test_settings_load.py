@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import ipaddress
 import json
 from collections.abc import Mapping
 from pathlib import Path
@@ -16,6 +17,7 @@ from pulumi.runtime import set_all_config
 from pulumi.runtime.mocks import MockCallArgs, MockResourceArgs, Mocks, set_mocks
 from pulumi.runtime.sync_await import _sync_await
 
+from rules.rule import names
 from settings import Settings, StackConfig, check, load
 from tests.support.stack import StackFiles, private_key
 
@@ -256,6 +258,29 @@ def test_what_pulumi_new_suggests_is_taken(stack: StackFiles) -> None:
     )
     assert config.gluster.servers == ("gluster-1", "gluster-2")
     assert len(inventory.minions) == 3
+    required = {field.alias for field in StackConfig.model_fields.values() if field.is_required()}
+    assert required <= set(prompts)
+
+
+@pytest.mark.parametrize("name", ["staging", "prod"])
+def test_a_committed_stack_says_everything_holds_no_secret_and_has_an_inventory(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(ROOT)
+    text = (ROOT / f"Pulumi.{name}.yaml").read_text()
+    assert not [word for word in ("secure:", "PRIVATE KEY") if word in text]
+    written = _stack_file(f"Pulumi.{name}.yaml")["config"]
+    assert set(written) == {f"glusterfarm:{key}" for key in names(StackConfig)} - {"glusterfarm:sshPrivateKey"}
+    settings = run({k: v if isinstance(v, str) else json.dumps(v) for k, v in written.items()}, name=name)
+    assert settings.inventory == f"inventory/{name}.yaml"
+    assert len(settings.minions) >= 3
+    documentation = ipaddress.ip_network("192.0.2.0/24")
+    assert all(ipaddress.ip_address(it.host) in documentation for it in settings.minions)
+    assert len({it.host_key for it in settings.minions}) == len(settings.minions)
+    for key in {it.host_key for it in settings.minions}:
+        assert asyncssh.import_public_key(key).get_algorithm() == "ssh-ed25519"
+    assert settings.kubernetes.kubeconfig == f".kube/{name}.yaml"
+    assert ".kube/" in (ROOT / ".gitignore").read_text().splitlines()
 
 
 def test_the_labs_stack_is_complete_and_holds_no_secret(stack: StackFiles) -> None:

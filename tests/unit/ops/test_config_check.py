@@ -236,5 +236,6 @@ def test_the_committed_stacks_are_right(
     monkeypatch.chdir(tmp_path)
     status, out, err = checked(capsys)
     assert (status, err) == (0, "")
-    assert "Pulumi.dev.yaml: right\n" in out
+    assert "Pulumi.dev.yaml: right\n  note: its minions are not checked" in out
+    assert "Pulumi.prod.yaml: right, with 5 minions\nPulumi.staging.yaml: right, with 3 minions\n" in out
     assert strict_yaml.read(Path("Pulumi.dev.yaml").read_text(), ambiguous=strict_yaml.AMBIGUOUS)[1] == []

@@ -97,6 +97,14 @@ def test_a_project_of_another_name_gets_its_own_keys(project: Path) -> None:
     assert "shop:gluster" in stack["properties"]["config"]["required"]
 
 
+def test_a_project_that_pulumi_new_rewrote_is_as_the_models_say(project: Path) -> None:
+    """The CLI joins folded lines and adds a setting of its own."""
+    text = yaml.safe_load((project / "Pulumi.yaml").read_text())
+    text["config"]["pulumi:tags"] = {"value": {"pulumi:template": "glusterfarm"}}
+    (project / "Pulumi.yaml").write_text(yaml.safe_dump(text, width=1000))
+    assert main(["config", "schema", "--check"]) == 0
+
+
 def test_without_a_project_it_says_so(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for text in ("", "name: glusterfarm\n", "name: glusterfarm\nconfig: []\n"):
         (project / "Pulumi.yaml").write_text(text)
