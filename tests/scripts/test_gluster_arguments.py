@@ -61,7 +61,7 @@ def test_unusual_paths_work(machine: Machine, path: str) -> None:
     assert done["path"] == path
     assert mounts(machine, path) == [("fuse.glusterfs", "gluster-1:/MyVolume")]
     assert status(machine, path=path).json["alive"] is True
-    assert mount(machine, path=path).json["action"] == "unchanged"
+    assert mount(machine, path=path, verb="update").json["action"] == "unchanged"
     assert unmount(machine, path=path).json["action"] == "unmounted"
     assert mounts(machine, path) == []
 
@@ -79,7 +79,7 @@ def test_a_percent_sign_is_escaped_for_systemd(machine: Machine) -> None:
 def test_a_wrong_call_says_how(machine: Machine, arguments: list[str]) -> None:
     done = machine.command("sh", "-s", "--", *arguments, stdin=RemoteScript(name="gluster_mount").text)
     assert done.status == 2
-    assert "usage: mount OWNER PRIMARY BACKUPS VOLUME MOUNTPATH OPTIONS MINION GENERATION" in done.err
+    assert "usage: mount|update OWNER PRIMARY BACKUPS VOLUME MOUNTPATH OPTIONS MINION GENERATION" in done.err
 
 
 def test_only_root_may(machine: Machine) -> None:

@@ -103,7 +103,7 @@ def test_a_mount_made_by_hand_is_adopted(machine: Machine) -> None:
     assert (done["action"], done["client"], done["source"]) == ("adopted", pid, "gluster-2:/MyVolume")
     assert done["guard"] == "immutable"  # of the directory below the mount
     assert machine.path(UNIT).exists()
-    assert mount(machine).json["action"] == "unchanged"
+    assert mount(machine, verb="update").json["action"] == "unchanged"
     assert unmount(machine).json["action"] == "unmounted"
     assert mounts(machine) == []
 
@@ -252,7 +252,7 @@ def test_a_machine_without_systemd_gets_an_fstab_line(machine: Machine) -> None:
     )
     assert fstab.read_text() == "# static\n" + line
     assert machine.calls("systemctl") == []
-    assert mount(machine, options="acl").json["action"] == "unchanged"
+    assert mount(machine, options="acl", verb="update").json["action"] == "unchanged"
     assert fstab.read_text() == "# static\n" + line
     mount(machine, path="/mnt/second")
     unmount(machine)

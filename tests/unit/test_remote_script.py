@@ -43,7 +43,7 @@ def test_inline_carries_the_script_and_leaves_stdin_alone() -> None:
     assert MOUNT.inline("status", "V", "/mnt/x", sudo=True) == f"sudo -n {command}"
     done = subprocess.run(["/bin/sh", "-c", command], capture_output=True, text=True, check=False)
     assert done.returncode == 2  # the script's own usage: it ran, and knows how many arguments it wants
-    assert done.stderr.startswith("glusterfarm: usage: mount OWNER")
+    assert done.stderr.startswith("glusterfarm: usage: mount|update OWNER")
 
 
 @given(words)
