@@ -16,6 +16,7 @@ VERBS: Final[Mapping[str, str]] = {
     "config": "check the stack files, without credentials, cluster or network; write the JSON Schemas for editors",
     "drift": "compare the minions and their nodes with the stack's state; changes nothing unless told to",
     "releases": "tell which release is live, which can be gone to at once, and what was live when",
+    "adopt": "take over a site directory that no publish made, so that `pulumi up` can publish to it",
     "rollback": "make the previous release live again, or another one that the volume still has",
 }
 COULD_NOT_LOOK: Final = 2

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
@@ -27,8 +27,14 @@ class Crew:
 
 
 @asynccontextmanager
-async def assemble(minions: Sequence[Minion], place: Place, *, verifiers: int = 1) -> AsyncIterator[Crew]:
-    """Connect to the first minions, in order, that can be reached and have the volume mounted.
+async def assemble(
+    minions: Sequence[Minion],
+    place: Place,
+    *,
+    verifiers: int = 1,
+    proof: Callable[[Site], Awaitable[object]] = Site.state,
+) -> AsyncIterator[Crew]:
+    """Connect to the first minions, in order, that can be reached and have the volume mounted, as ``proof`` tells.
 
     One publishes and ``verifiers`` others verify; where only one is up, as the inventory says, it verifies
     itself. Raises PublishError when nobody can publish, or fewer than ``verifiers`` others verify.
@@ -42,7 +48,7 @@ async def assemble(minions: Sequence[Minion], place: Place, *, verifiers: int = 
         while waiting and len(ready) < wanted:
             # Side by side: a black-holed minion costs its 15 s once, not once for every place in the crew.
             turn, waiting = waiting[: wanted - len(ready)], waiting[wanted - len(ready) :]
-            for found in await asyncio.gather(*(_reach(minion, place) for minion in turn)):
+            for found in await asyncio.gather(*(_reach(minion, place, proof) for minion in turn)):
                 if isinstance(found, Site):
                     ready.append(found)
                 else:
@@ -64,7 +70,7 @@ async def assemble(minions: Sequence[Minion], place: Place, *, verifiers: int = 
         await asyncio.gather(*(open_site.connection.wait_closed() for open_site in ready))
 
 
-async def _reach(minion: Minion, place: Place) -> Site | str:
+async def _reach(minion: Minion, place: Place, proof: Callable[[Site], Awaitable[object]]) -> Site | str:
     """The site through ``minion``, proven to be on its mounted volume; or why not."""
     try:
         connection = await ssh.connect(minion)
@@ -72,7 +78,7 @@ async def _reach(minion: Minion, place: Place) -> Site | str:
         return str(error)
     reached = Site(minion=minion, connection=connection, place=place)
     try:
-        await reached.state()
+        await proof(reached)
     except (PublishError, ssh.ConnectError) as error:
         connection.close()
         return str(error)

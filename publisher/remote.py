@@ -17,7 +17,7 @@ from publisher.manifest import Manifest, ManifestError
 from publisher.slots import Slot, State
 from settings import Minion
 
-_SCRIPT = RemoteScript(name="publish")
+SCRIPT = RemoteScript(name="publish")
 #: How long a verb may show no sign of life. A volume that lost a brick's host stalls for up to twice its
 #: ping-timeout (84 s at the default of 42) and then goes on.
 PATIENCE_SECONDS = 120
@@ -130,7 +130,7 @@ class Site:
 
     def _command(self, verb: str, *words: str) -> str:
         place = (self.place.mount, self.place.volume, self.place.site)
-        return _SCRIPT.inline(verb, self.minion.name, *place, *words, sudo=self.minion.user != "root")
+        return SCRIPT.inline(verb, self.minion.name, *place, *words, sudo=self.minion.user != "root")
 
     async def _run(self, verb: str, *words: str, input: bytes | AsyncIterable[bytes] = b"") -> bytes:  # noqa: A002
         result = await ssh.run(self.connection, self._command(verb, *words), input=input, timeout=PATIENCE_SECONDS)

@@ -93,7 +93,8 @@ enter_site() {
 }
 
 foreign() {
-    fail "$mount/$site holds files that no publish put there" "move them away or choose another content.site"
+    fail "$mount/$site holds files that no publish put there" \
+        "take them over with \`python -m ops adopt\`, move them away or choose another content.site"
 }
 
 find_live() { # sets $live to the live slot, '' for none, and $previous to the slot that was live before it
@@ -137,6 +138,7 @@ known_slot() { # SLOT
 state() {
     enter_mount
     if [ ! -e "$site" ] && [ ! -L "$site" ]; then
+        [ ! -e ".$site.adopting/slots/a" ] || fail "the adoption of $mount/$site was cut off" "run \`python -m ops adopt\`"
         echo '{"live": null, "previous": null, "slots": {}, "told": {}, "since": {}, "now": 0}'
         return
     fi
@@ -197,9 +199,13 @@ link_digests() { # SLOT
 
 hold() { # TOKEN HOLDER SECONDS
     enter_mount
-    command -v flock >/dev/null || fail "the command flock is missing" "install util-linux"
     if [ ! -e "$site" ] && [ ! -L "$site" ]; then mkdir -- "$site" 2>/dev/null || [ -d "$site" ]; fi
     enter_site
+    keep_lock "$@"
+}
+
+keep_lock() { # TOKEN HOLDER SECONDS, in the directory that is the site's
+    command -v flock >/dev/null || fail "the command flock is missing" "install util-linux"
     [ -d slots ] || mkdir slots 2>/dev/null || [ -d slots ]
     exec 9>>slots/lock
     lock -w "$HANDOVER_SECONDS" 9 || fail "another deployment is publishing $mount/$site: $(cut -d' ' -f2- slots/lock)" \
@@ -238,6 +244,10 @@ lock() { # flock's arguments; 1 when somebody else holds it
 
 write_as() { # TOKEN: enter the site as a writer of the deployment that holds the lock
     enter_site
+    be_writer "$1"
+}
+
+be_writer() { # TOKEN
     exec 8>>slots/writers
     lock -s -n 8 || lost
     still_ours "$1"
@@ -272,14 +282,23 @@ begin() { # TOKEN SLOT fresh|delta
     # -v: whoever waits sees that something moves.
     case $3 in
         fresh)
-            rm -rfv -- "slots/$2"
+            rm -rfv -- "slots/$2" "slots/$2.adopted"
             mkdir "slots/$2"
             ;;
         delta)
+            [ ! -e "slots/$2.adopted" ] || as_published "$2"
             cd "slots/$2"
             xargs -0 rm -rfv --
             ;;
     esac
+}
+
+as_published() { # SLOT: what was adopted as it was gets the owner and the modes that a publish gives
+    find "slots/$1" ! -user "$(id -u)" -exec chown -h "$(id -u):$(id -g)" {} +
+    find "slots/$1" -type d ! -perm 755 -exec chmod 755 {} +
+    find "slots/$1" -type f -perm -100 ! -perm 755 -exec chmod 755 {} +
+    find "slots/$1" -type f ! -perm -100 ! -perm 644 -exec chmod 644 {} +
+    rm "slots/$1.adopted"
 }
 
 extract() { # TOKEN SLOT

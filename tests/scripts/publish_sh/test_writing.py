@@ -111,7 +111,9 @@ def test_what_others_put_there_is_refused(volume: Volume, theirs: str) -> None:
     (volume.path / theirs).parent.mkdir(parents=True)
     (volume.path / theirs).write_text("theirs")
     for verb in (("state",), ("hold", TOKEN, "me", "60")):
-        assert "holds files that no publish put there; move them away" in volume.refusal(*verb)
+        assert "holds files that no publish put there; take them over with `python -m ops adopt`" in volume.refusal(
+            *verb
+        )
     assert not (volume.path / "slots").exists()
 
 

@@ -111,7 +111,9 @@ def test_a_single_minion_verifies_itself(site: PublishedSite) -> None:
 def test_a_site_directory_of_somebody_else_is_refused_and_untouched(site: PublishedSite, theirs: str) -> None:
     (site.path / theirs).parent.mkdir(parents=True)
     (site.path / theirs).write_text("theirs")
-    with pytest.raises(PublishError, match=r"php holds files that no publish put there; move them away"):
+    with pytest.raises(
+        PublishError, match=r"php holds files that no publish put there; take .* `python -m ops adopt`, move"
+    ):
         site.publish(ONE)
     assert (site.path / theirs).read_text() == "theirs"
     assert not (site.path / "slots").exists()
@@ -120,6 +122,8 @@ def test_a_site_directory_of_somebody_else_is_refused_and_untouched(site: Publis
 def test_a_link_of_somebody_else_is_refused_and_untouched(site: PublishedSite) -> None:
     site.path.mkdir()
     (site.path / "html").symlink_to("/etc")
-    with pytest.raises(PublishError, match=r"php holds files that no publish put there; move them away"):
+    with pytest.raises(
+        PublishError, match=r"php holds files that no publish put there; take .* `python -m ops adopt`, move"
+    ):
         site.publish(ONE)
     assert (site.path / "html").readlink() == Path("/etc")

@@ -1,0 +1,83 @@
+"""``python -m ops adopt``: a site directory that no publish made becomes the first release, where it is."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import os
+import sys
+
+from connectors.ssh import ConnectError
+from ops.errors import OpsError
+from ops.farm import stack_of
+from ops.finding import plain
+from ops.pulumi import Pulumi
+from publisher.adopt import Adoption, Docroot, adopt
+from publisher.progress import Progress
+from publisher.remote import Place, PublishError
+
+
+def options(parser: argparse.ArgumentParser) -> None:
+    """The verb's options."""
+    parser.add_argument("--stack", metavar="S", help="the stack (default: the selected one)")
+    parser.add_argument("--json", action="store_true", help="one JSON object on stdout")
+    parser.add_argument(
+        "--docroot",
+        choices=["auto", "html", "site"],
+        default="auto",
+        help="what is served now: `html` below the site's directory, or the site's directory itself"
+        " (default: whichever it is)",
+    )
+    parser.epilog = (
+        "Nothing is copied: what is served moves into a slot, and a link into its place; how long it was not there is"
+        " told. Exit status: 0 adopted, 1 not, 2 it could not be tried."
+    )
+
+
+def run(options: argparse.Namespace) -> int:
+    """Adopt the site; give the exit status. Raises OpsError."""
+    pulumi = Pulumi(stack=options.stack, environment=dict(os.environ))
+    try:
+        path, adoption = asyncio.run(_run(pulumi, options.docroot))
+    except (PublishError, ConnectError) as error:
+        print(f"error: {plain(str(error))}", file=sys.stderr)
+        return 1
+    print(json.dumps(_object(path, adoption)) if options.json else "\n".join(map(plain, _text(path, adoption))))
+    return 0
+
+
+async def _run(pulumi: Pulumi, docroot: Docroot) -> tuple[str, Adoption]:
+    """On the volume that is mounted, the site of the configuration: the state has none, for its publish was refused."""
+    stack = await stack_of(pulumi)
+    minions = [minion for minion in stack.inventory.minions if minion.name in stack.state.mounts]
+    if not minions:
+        raise OpsError("no minion of the inventory has the volume mounted yet; run `pulumi up` first")
+    mount = stack.state.mounts[minions[0].name]
+    place = Place(mount=mount.path, volume=mount.volume, site=stack.config.content.site)
+    return place.path, await adopt(minions, place, docroot=docroot, progress=Progress())
+
+
+def _object(path: str, adoption: Adoption) -> dict[str, object]:
+    return {
+        "path": path,
+        "release": adoption.record.release,
+        "slot": adoption.record.slot,
+        "files": adoption.record.files,
+        "bytes": adoption.record.bytes,
+        "gapMilliseconds": adoption.gap,
+        "notKept": adoption.odd,
+        "publisher": adoption.publisher,
+        "verifiedBy": adoption.verified_by,
+        "seconds": adoption.seconds,
+    }
+
+
+def _text(path: str, adoption: Adoption) -> list[str]:
+    record = adoption.record
+    gap = "an earlier run moved it" if adoption.gap is None else f"it was not there for {adoption.gap} ms at most"
+    return [
+        f"{path} is adopted: release {record.release}, {record.files} files, is live in slot {record.slot}; {gap}",
+        *(f"of the next releases: {reason}" for reason in adoption.odd),
+        "`pulumi up` publishes to it now; content that is the same is found live",
+    ]

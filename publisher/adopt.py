@@ -1,0 +1,233 @@
+"""A site directory that no publish made, taken over: what it serves becomes the live release, where it is."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import secrets
+import time
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Literal, Self
+
+from components.remote_script import RemoteScript
+from connectors.ssh import ConnectError
+from publisher.crew import assemble
+from publisher.deployment import holder
+from publisher.history import Note, Record, parse_log
+from publisher.manifest import RESERVED, Entry, Manifest, escape
+from publisher.parallel import in_parts, together
+from publisher.progress import Progress
+from publisher.remote import SCRIPT, Place, PublishError, Site
+from publisher.verify import READERS, verify_live
+from settings import Minion
+
+_ADOPT = RemoteScript(name="adopt")
+_EXECUTABLE = 0o100
+#: So many files are read through another minion, too, before anything is moved.
+_SAMPLE = 200
+_NAMED = 3
+
+Docroot = Literal["auto", "html", "site"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Adoption:
+    """What was adopted, as the log says it; ``gap`` milliseconds at most it was not there, None where that was before.
+
+    ``odd`` says what of it a publish will not keep as it is.
+    """
+
+    record: Record
+    gap: int | None
+    odd: tuple[str, ...]
+    publisher: str
+    verified_by: tuple[str, ...]
+    seconds: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Found:
+    """An entry of a directory: its kind as find(1) has it, and how to tell that it changed."""
+
+    path: bytes
+    type: str
+    mode: int
+    size: int
+    mtime: str
+    target: bytes
+
+
+@dataclass(frozen=True, kw_only=True)
+class ForeignSite(Site):
+    """A site that no publish made, as a minion reaches it; the verbs of adopt.sh."""
+
+    docroot: Docroot
+
+    @classmethod
+    def of(cls, site: Site, docroot: Docroot) -> Self:
+        """The same minion and place."""
+        return cls(minion=site.minion, connection=site.connection, place=site.place, docroot=docroot)
+
+    async def survey(self) -> str:
+        """What there is to adopt: "html", "site", or "cut" for an adoption that was cut off."""
+        return str(json.loads(await self._run("survey"))["what"])
+
+    async def listed(self) -> list[Found]:
+        """Every entry but those whose names are the publisher's."""
+        records = (await self._run("list")).split(b"\0")[:-1]
+        found = []
+        for stat, target in zip(records[::2], records[1::2], strict=True):
+            kind, mode, size, mtime, path = stat.split(b" ", 4)
+            if path not in RESERVED:
+                found.append(
+                    Found(
+                        path=path,
+                        type=kind.decode(),
+                        mode=int(mode, 8),
+                        size=int(size),
+                        mtime=mtime.decode(),
+                        target=target,
+                    )
+                )
+        return found
+
+    async def leaving(self) -> list[bytes]:
+        """The relative links that lead out of what is served."""
+        return [path.removeprefix(b"./") for path in (await self._run("leaving")).split(b"\0")[:-1]]
+
+    async def hashed(self, paths: Iterable[bytes]) -> dict[bytes, str]:
+        """The SHA-256 of files; without the unreadable."""
+        listed = await self._run("digests", input=b"".join(b"./" + path + b"\0" for path in paths))
+        return {record[68:]: record[:64].decode() for record in listed.split(b"\0") if record}
+
+    async def take(self, token: str, manifest: Manifest, note: Note) -> tuple[Record, int]:
+        """Move it into a slot; give the log's line, and for how many milliseconds at most it was not there."""
+        said = await self._run("take", token, manifest.release, note.text(), input=manifest.text.encode())
+        gap, line = said.splitlines()
+        return parse_log(line)[0], int(json.loads(gap)["gap"])
+
+    async def finish(self, token: str) -> Record:
+        """End what was cut off; give the log's line."""
+        return parse_log(await self._run("finish", token))[-1]
+
+    def _command(self, verb: str, *words: str) -> str:
+        place = (self.place.mount, self.place.volume, self.place.site)
+        root = self.minion.user != "root"
+        return _ADOPT.inline(SCRIPT.text, verb, self.minion.name, *place, self.docroot, *words, sudo=root)
+
+
+async def adopt(minions: Sequence[Minion], place: Place, *, docroot: Docroot, progress: Progress) -> Adoption:
+    """Take the site over. Raises PublishError, ConnectError; until the last moment nothing is moved."""
+    began = time.monotonic()
+    async with assemble(minions, place, proof=lambda site: ForeignSite.of(site, docroot).survey()) as crew:
+        for reason in crew.passed_over:
+            progress.say(f"warning: left out: {reason}")
+        publisher = ForeignSite.of(crew.publisher, docroot)
+        token, who, gap = secrets.token_hex(8), holder(), None
+        odd: tuple[str, ...] = ()
+        async with publisher.hold(token, who):
+            if await publisher.survey() == "cut":
+                progress.say("finishing an adoption that was cut off")
+                record = await publisher.finish(token)
+            else:
+                found = await publisher.listed()
+                odd = await _refusals(publisher, found)
+                manifest = await _manifest(publisher, found, progress)
+                readers = [ForeignSite.of(site, docroot) for site in crew.verifiers]
+                await together(_verify(reader, manifest, progress) for reader in readers)
+                if changed := _changed(found, await publisher.listed()):
+                    raise PublishError(f"{changed} while it was read; run again when nothing writes to {place.path}")
+                record, gap = await publisher.take(token, manifest, Note(kind="adopted", who=who))
+            if record.slot is None or record.release is None:
+                raise PublishError(f"the release log of {place.path} does not say what was adopted; look at it there")
+            try:
+                slot, release = record.slot, record.release
+                await together(verify_live(site, slot, release) for site in crew.everyone)
+            except (PublishError, ConnectError) as error:
+                raise PublishError(f"{error}. It is adopted all the same: release {release} is live") from None
+    return Adoption(
+        record=record,
+        gap=gap,
+        odd=odd,
+        publisher=publisher.minion.name,
+        verified_by=tuple(site.minion.name for site in crew.verifiers),
+        seconds=round(time.monotonic() - began, 2),
+    )
+
+
+async def _refusals(site: ForeignSite, found: Sequence[Found]) -> tuple[str, ...]:
+    """What a publish will not keep as it is; raises PublishError for what no slot can hold."""
+    where = site.place.path
+    if special := [it.path for it in found if it.type not in {"f", "d", "l"}]:
+        raise PublishError(
+            f"in {where} {_some(special)} no file, directory or link, and no release can hold that;"
+            " remove it, then run again"
+        )
+    if leaving := await site.leaving():
+        raise PublishError(
+            f"in {where} {_some(leaving)} a link that leads out of what is served: from a slot it would lead elsewhere;"
+            " replace it by what it names, then run again"
+        )
+    absolute = [it.path for it in found if it.target.startswith(b"/")]
+    modes = [it.path for it in found if it.type == "f" and it.mode not in {0o644, 0o755}]
+    return (
+        *([f"{_some(absolute)} an absolute link, which no publish takes"] if absolute else []),
+        *([f"{_some(modes)} of a mode that a publish makes 644 or 755"] if modes else []),
+    )
+
+
+def _some(paths: Sequence[bytes]) -> str:
+    more = f" and {len(paths) - _NAMED} more" if len(paths) > _NAMED else ""
+    return ", ".join(map(escape, paths[:_NAMED])) + more + (" is" if len(paths) == 1 else " are each")
+
+
+async def _manifest(site: ForeignSite, found: Sequence[Found], progress: Progress) -> Manifest:
+    files = [it for it in found if it.type == "f"]
+    size = sum(it.size for it in files)
+    progress.say(f"reading {len(files)} files, {size} bytes, of {site.place.path} through {site.minion.name}")
+    seen: dict[bytes, str] = {}
+    full = {it.path.rpartition(b"/")[0] for it in found}
+    entries = [_entry(it) for it in found if it.type != "d" or it.path not in full]
+
+    async def read(part: Sequence[Entry]) -> None:
+        seen.update(await site.hashed(entry.path for entry in part))
+
+    await together(read(part) for part in in_parts([entry for entry in entries if entry.is_file], READERS))
+    if unread := [it.path for it in files if it.path not in seen]:
+        raise PublishError(f"in {site.place.path} {_some(unread)} not readable; correct that, then run again")
+    return Manifest.from_entries(
+        Entry(path=entry.path, kind=entry.kind, size=entry.size, digest=seen.get(entry.path, entry.digest))
+        for entry in entries
+    )
+
+
+def _entry(it: Found) -> Entry:
+    """The entry of a manifest, for a file still without its digest."""
+    match it.type:
+        case "l":
+            digest = hashlib.sha256(it.target).hexdigest()
+            return Entry(path=it.path, kind="link", size=len(it.target), digest=digest)
+        case "d":
+            return Entry(path=it.path, kind="dir", size=0, digest="-")
+    return Entry(path=it.path, kind="755" if it.mode & _EXECUTABLE else "644", size=it.size, digest="-")
+
+
+async def _verify(site: ForeignSite, manifest: Manifest, progress: Progress) -> None:
+    """Prove that a minion reads some of the files as they are in ``manifest``. Raises PublishError."""
+    files = [entry for entry in manifest.entries if entry.is_file]
+    sample = files[:: max(1, -(-len(files) // _SAMPLE))]
+    progress.say(f"verifying {len(sample)} files through {site.minion.name}")
+    seen = await site.hashed(entry.path for entry in sample)
+    if wrong := [entry.path for entry in sample if seen.get(entry.path) != entry.digest]:
+        raise PublishError(
+            f"minion {site.minion.name} does not read in {site.place.path} what others do: {_some(wrong)} different;"
+            " nothing was moved. Check that minion's mount and the volume's heal status, then run again"
+        )
+
+
+def _changed(before: Sequence[Found], after: Sequence[Found]) -> str:
+    """An entry that is not as it was; '' for none. A directory's own size and time mean nothing."""
+    was, now = ({it.path: it if it.type != "d" else it.type for it in found} for found in (before, after))
+    differing = sorted(path for path in was.keys() | now.keys() if was.get(path) != now.get(path))
+    return f"{escape(differing[0])} changed" if differing else ""
