@@ -6,8 +6,8 @@ A manifest is text, one line an entry, sorted by path: ``KIND SIZE SHA256 PATH``
 
 - KIND is the mode of a file, 644 or 755 by its owner-executable bit; ``link`` for a symbolic link (size and
   digest are those of its target's text); ``dir`` for a directory with nothing in it (size 0, digest ``-``).
-- PATH is relative with ``/`` between its parts. A backslash, a control character and every byte that is no
-  UTF-8 is written as ``\\xNN``.
+- PATH is relative with ``/`` between its parts. Of a backslash, of a character that controls a terminal, ends a line or
+  turns the direction of text, and of what is no UTF-8, every byte is written as ``\\xNN``.
 
 A release is the first 12 hex digits of the SHA-256 of that text.
 """
@@ -31,8 +31,11 @@ SHORT_DIGEST: Final = 12
 _NO_DIGEST: Final = "-"
 _LINE: Final = re.compile(r"(644|755|link|dir) (\d+) ([0-9a-f]{64}|-) (\S.*| .*)", re.DOTALL)
 _ESCAPE: Final = re.compile(rb"\\x([0-9a-f]{2})")
-_CONTROL: Final = 0x20
-_DELETE: Final = 0x7F
+# Bytes that are no UTF-8 come out of surrogateescape as U+DC80..U+DCFF. Not isprintable(): what that says depends on
+# Python's version, and the release would too.
+_UNPLAIN: Final = re.compile(
+    "[\\\\\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\udc80-\udcff]",
+)
 
 
 class ManifestError(Exception):
@@ -108,13 +111,11 @@ class Manifest:
 
 def escape(path: bytes) -> str:
     """``path`` on one line of UTF-8 text, reversibly."""
-    text = path.decode("utf-8", errors="surrogateescape")
-    return "".join(character if _plain(code := ord(character)) else f"\\x{code & 0xFF:02x}" for character in text)
+    return _UNPLAIN.sub(_bytes, path.decode("utf-8", errors="surrogateescape"))
 
 
-def _plain(code: int) -> bool:
-    # Bytes that are no UTF-8 come out of surrogateescape as U+DC80..U+DCFF.
-    return code >= _CONTROL and code not in {_DELETE, ord("\\")} and not 0xDC80 <= code <= 0xDCFF  # noqa: PLR2004
+def _bytes(match: re.Match[str]) -> str:
+    return "".join(f"\\x{byte:02x}" for byte in match[0].encode("utf-8", errors="surrogateescape"))
 
 
 def unescape(text: str) -> bytes:
