@@ -42,6 +42,10 @@ class ManifestError(Exception):
     """A content directory that cannot be published, or text that is no manifest; says why."""
 
 
+class ContentChangedError(ManifestError):
+    """The content changed while it was read: another look may find it at rest."""
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Entry:
     """A file, a link or an empty directory; ``digest`` is 64 hex digits, ``-`` for a directory."""

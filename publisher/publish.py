@@ -19,8 +19,9 @@ from publisher.manifest import Manifest
 from publisher.parallel import in_parts, together
 from publisher.progress import Progress
 from publisher.remote import Place
+from publisher.sending import send
 from publisher.slots import Flip, Slot, State, Unchanged, Write, decide
-from publisher.stream import tar_stream
+from publisher.stream import TarStream
 from settings import Minion
 
 #: Side by side: a Gluster volume takes many small files at once far faster than one after the other.
@@ -150,9 +151,9 @@ class _Run:
         publisher, token = self.deployment.crew.publisher, self.deployment.token
         if delta.directories:
             # Before the files and by one: of two tars that make the same directory one fails.
-            stream = tar_stream(root, delta.directories, lambda *_: None)
+            stream = TarStream(root=root, entries=delta.directories, moved=lambda *_: None)
             await publisher.extract(token, slot, stream)
         await together(
-            publisher.extract(token, slot, tar_stream(root, part, progress.moved))
+            send(publisher, slot, part, root=root, token=token, progress=progress)
             for part in in_parts([entry for entry in delta.write if entry.kind != "dir"], self.order.writers)
         )

@@ -5,20 +5,41 @@ from __future__ import annotations
 import hashlib
 import os
 import stat
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from publisher.manifest import RESERVED, Entry, Kind, ManifestError, escape
+from publisher.manifest import RESERVED, ContentChangedError, Entry, ManifestError, escape
+from publisher.source import located, read_file, read_link, unreadable
 
 _READERS = min(8, (os.cpu_count() or 1) * 2)
-_CHUNK_BYTES = 1 << 18
+_PAUSES = (0.2, 1.0)  # before looking again at content that changed while it was read
 _MAX_LINKS = 40  # as the kernel: more links in one resolution are a loop
+_SORTS = {
+    stat.S_IFIFO: "a named pipe",
+    stat.S_IFSOCK: "a socket",
+    stat.S_IFCHR: "a device",
+    stat.S_IFBLK: "a device",
+}
 
 
 def scan(source: Path) -> list[Entry]:
-    """Every entry below ``source``, its files hashed side by side. Raises ManifestError naming a bad path."""
+    """Every entry below ``source``, its files hashed side by side.
+
+    What changes while it is read is read again, three times in all. Raises ManifestError naming a bad path,
+    ContentChangedError where the content does not come to rest.
+    """
+    for pause in _PAUSES:
+        try:
+            return _scan(source)
+        except ContentChangedError:
+            time.sleep(pause)
+    return _scan(source)
+
+
+def _scan(source: Path) -> list[Entry]:
     root = os.fsencode(source)
     tree = _Tree(root=root)
     pending = [b""]
@@ -28,38 +49,13 @@ def scan(source: Path) -> list[Entry]:
         raise ManifestError(
             f"{source}: the content directory is empty, and publishing it would empty the site; fill it"
         )
-    for entry in tree.links():
-        tree.others.append(entry)
+    tree.others += tree.links()
+    # One list for all readers: a task a file costs more than reading a small one, a share each leaves them uneven.
+    waiting = iter(tree.files)
     with ThreadPoolExecutor(_READERS) as pool:
-        return [*tree.others, *pool.map(lambda path: read_file(root, path), tree.files, chunksize=64)]
-
-
-def read_file(root: bytes, path: bytes) -> Entry:
-    """The entry of the regular file ``path`` below ``root``. Raises ManifestError when it cannot be read."""
-    digest = hashlib.sha256()
-    size = 0
-    try:
-        descriptor = os.open(os.path.join(root, path), os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)  # noqa: PTH118
-        try:
-            mode = os.fstat(descriptor).st_mode
-            while chunk := os.read(descriptor, _CHUNK_BYTES):
-                digest.update(chunk)
-                size += len(chunk)
-        finally:
-            os.close(descriptor)
-    except OSError as error:
-        raise _cannot("read", root, path, error) from None
-    return Entry(path=path, kind=file_kind(mode), size=size, digest=digest.hexdigest())
-
-
-def file_kind(mode: int) -> Kind:
-    """The mode a file is published with."""
-    return "755" if mode & stat.S_IXUSR else "644"
-
-
-def link_entry(path: bytes, target: bytes) -> Entry:
-    """The entry of a symbolic link ``path`` to ``target``."""
-    return Entry(path=path, kind="link", size=len(target), digest=hashlib.sha256(target).hexdigest())
+        for entries in pool.map(lambda _: [read_file(root, path) for path in waiting], range(_READERS)):
+            tree.others += entries
+    return tree.others
 
 
 @dataclass(kw_only=True)
@@ -72,27 +68,27 @@ class _Tree:
     def read(self, directory: bytes) -> list[bytes]:
         """Collect what is in ``directory``, following no link; give the directories in it."""
         try:
-            found = list(os.scandir(os.path.join(self.root, directory)))  # noqa: PTH118
+            found = list(os.scandir(located(self.root, directory)))
         except OSError as error:
-            raise _cannot("list", self.root, directory, error) from None
+            raise unreadable("list", self.root, directory, error) from None
         if not found and directory:
             self.others.append(Entry(path=directory, kind="dir", size=0, digest="-"))
         below = []
         for item in found:
             path = directory + b"/" + item.name if directory else item.name
             if path in RESERVED:
-                raise _refused(self.root, path, "the publisher writes a file of this name itself; rename yours")
-            if item.is_symlink():
-                self.targets[path] = os.readlink(item.path)  # noqa: PTH115
-            elif item.is_dir(follow_symlinks=False):
+                raise self._refused(path, "the publisher writes a file of this name itself; rename yours")
+            if item.is_dir(follow_symlinks=False):
                 below.append(path)
             elif item.is_file(follow_symlinks=False):
                 self.files.append(path)
+            elif item.is_symlink():
+                self.targets[path] = read_link(self.root, path)
             else:
-                raise _refused(
-                    self.root,
+                raise self._refused(
                     path,
-                    "only files, directories and links can be published; move it out of the content",
+                    f"it is {_sort(item)}, and only files, directories and links can be published;"
+                    " move it out of the content",
                 )
         return below
 
@@ -100,13 +96,12 @@ class _Tree:
         """The links, each proven to stay inside the tree."""
         for path, target in self.targets.items():
             if reason := self._leaves(path, target):
-                raise _refused(
-                    self.root,
+                raise self._refused(
                     path,
                     f"the link to {escape(target)} {reason}; on the volume it would lead elsewhere than here."
                     " Replace it by what it names, or by a relative link inside the content",
                 )
-            yield link_entry(path, target)
+            yield Entry(path=path, kind="link", size=len(target), digest=hashlib.sha256(target).hexdigest())
 
     def _leaves(self, path: bytes, target: bytes) -> str:
         """Why the link at ``path`` is not published; '' when every step of its resolution stays inside."""
@@ -136,11 +131,9 @@ class _Tree:
                 todo.extend(onward.split(b"/")[::-1])
         return ""
 
+    def _refused(self, path: bytes, reason: str) -> ManifestError:
+        return ManifestError(f"{escape(located(self.root, path))}: {reason}")
 
-def _refused(root: bytes, path: bytes, reason: str) -> ManifestError:
-    return ManifestError(f"{escape(os.path.join(root, path))}: {reason}")  # noqa: PTH118
 
-
-def _cannot(verb: str, root: bytes, path: bytes, error: OSError) -> ManifestError:
-    where = escape(os.path.join(root, path) if path else root)  # noqa: PTH118
-    return ManifestError(f"{where}: cannot {verb} it ({error.strerror}); correct its owner, its mode or content.source")
+def _sort(item: os.DirEntry[bytes]) -> str:
+    return _SORTS.get(stat.S_IFMT(item.stat(follow_symlinks=False).st_mode), "a file of no known sort")

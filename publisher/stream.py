@@ -7,24 +7,83 @@ import hashlib
 import os
 import tarfile
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from dataclasses import dataclass, field
 
-from publisher.manifest import Entry, ManifestError, escape
+from publisher.manifest import ContentChangedError, Entry
+from publisher.source import CHUNK_BYTES, changed, opened, read_link
 
-_CHUNK_BYTES = 1 << 18
 _BLOCK = tarfile.BLOCKSIZE
 _TYPES = {"644": tarfile.REGTYPE, "755": tarfile.REGTYPE, "link": tarfile.SYMTYPE, "dir": tarfile.DIRTYPE}
 
 Moved = Callable[[int, int], None]
 
 
-async def tar_stream(root: bytes, entries: Sequence[Entry], moved: Moved) -> AsyncIterator[bytes]:
+@dataclass(frozen=True, kw_only=True)
+class TarStream:
     """The tar archive of ``entries`` below ``root``, in chunks; ``moved(files, bytes)`` is told of each step.
 
-    Raises ManifestError when a file is no longer what its entry says: what was sent until then is no release.
+    What is not what its entry says is in ``changed`` once the stream has ended. The archive is well-formed all the
+    same, but has no such entry or one with other content: so whoever unpacks it comes to an end, and can then be sent
+    these entries again. Raises ManifestError when a file cannot be read.
     """
-    blocks = _gathered(_archive(root, entries, moved))
-    while chunk := await asyncio.to_thread(next, blocks, b""):
-        yield chunk
+
+    root: bytes
+    entries: Sequence[Entry]
+    moved: Moved
+    changed: list[Entry] = field(default_factory=list)
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        blocks = _gathered(self._archive())
+        while chunk := await asyncio.to_thread(next, blocks, b""):
+            yield chunk
+
+    def _archive(self) -> Iterator[bytes]:
+        for entry in self.entries:
+            try:
+                if not entry.is_file:
+                    yield self._without_content(entry)
+                elif entry.size <= CHUNK_BYTES:
+                    yield self._small(entry)
+                else:
+                    yield from self._large(entry)
+                self.moved(1, 0)
+            except ContentChangedError:
+                self.changed.append(entry)
+        yield bytes(2 * _BLOCK)
+
+    def _without_content(self, entry: Entry) -> bytes:
+        if entry.kind == "dir":
+            return _header(entry)
+        target = read_link(self.root, entry.path)
+        if hashlib.sha256(target).hexdigest() != entry.digest:
+            raise changed(self.root, entry.path)
+        return _header(entry, target)
+
+    def _small(self, entry: Entry) -> bytes:
+        """The file, known to be the right one before anything of it is sent."""
+        with opened(self.root, entry.path) as descriptor:
+            content = os.read(descriptor, entry.size)
+        if hashlib.sha256(content).hexdigest() != entry.digest:
+            raise changed(self.root, entry.path)
+        self.moved(0, entry.size)
+        return _header(entry) + content + bytes(-entry.size % _BLOCK)
+
+    def _large(self, entry: Entry) -> Iterator[bytes]:
+        """The file, as many bytes as its header promises, whatever becomes of it."""
+        digest = hashlib.sha256()
+        with opened(self.root, entry.path) as descriptor:
+            yield _header(entry)
+            left = entry.size
+            while left:
+                part = os.read(descriptor, min(left, CHUNK_BYTES)) or bytes(min(left, CHUNK_BYTES))
+                left -= len(part)
+                digest.update(part)
+                yield part
+                self.moved(0, len(part))
+        yield bytes(-entry.size % _BLOCK)
+        if digest.hexdigest() != entry.digest:
+            self.moved(0, -entry.size)
+            raise changed(self.root, entry.path)
 
 
 def _gathered(parts: Iterator[bytes]) -> Iterator[bytes]:
@@ -32,62 +91,17 @@ def _gathered(parts: Iterator[bytes]) -> Iterator[bytes]:
     chunk = bytearray()
     for part in parts:
         chunk += part
-        if len(chunk) >= _CHUNK_BYTES:
+        if len(chunk) >= CHUNK_BYTES:
             yield bytes(chunk)
             chunk.clear()
     yield bytes(chunk)
 
 
-def _archive(root: bytes, entries: Sequence[Entry], moved: Moved) -> Iterator[bytes]:
-    for entry in entries:
-        yield _header(root, entry)
-        if entry.is_file:
-            yield from _content(root, entry, moved)
-            yield b"\0" * (-entry.size % _BLOCK)
-        moved(1, 0)
-    yield b"\0" * (2 * _BLOCK)
-
-
-def _header(root: bytes, entry: Entry) -> bytes:
+def _header(entry: Entry, target: bytes = b"") -> bytes:
     info = tarfile.TarInfo(os.fsdecode(entry.path))
     info.type = _TYPES[entry.kind]
     info.mode = 0o644 if entry.kind == "644" else 0o755
-    if entry.is_file:
-        info.size = entry.size
-    elif entry.kind == "link":
-        try:
-            target = os.readlink(os.path.join(root, entry.path))  # noqa: PTH115, PTH118 (bytes)
-        except OSError:
-            raise _changed(root, entry) from None
-        if hashlib.sha256(target).hexdigest() != entry.digest:
-            raise _changed(root, entry)
-        info.linkname = os.fsdecode(target)
+    info.size = entry.size if entry.is_file else 0
+    info.linkname = os.fsdecode(target)
     # GNU's own format carries any byte and any length of a name; PAX would need every name to be UTF-8.
     return info.tobuf(tarfile.GNU_FORMAT, "utf-8", "surrogateescape")
-
-
-def _content(root: bytes, entry: Entry, moved: Moved) -> Iterator[bytes]:
-    """The file's bytes, as many as its header promised."""
-    digest = hashlib.sha256()
-    left = entry.size
-    try:
-        with open(os.path.join(root, entry.path), "rb", buffering=0) as file:  # noqa: PTH118, PTH123 (bytes)
-            while left:
-                part = file.read(min(left, _CHUNK_BYTES))
-                if not part:
-                    raise _changed(root, entry)
-                left -= len(part)
-                digest.update(part)
-                yield part
-                moved(0, len(part))
-    except OSError:
-        raise _changed(root, entry) from None
-    if digest.hexdigest() != entry.digest:
-        raise _changed(root, entry)
-
-
-def _changed(root: bytes, entry: Entry) -> ManifestError:
-    return ManifestError(
-        f"{escape(os.path.join(root, entry.path))} changed while it was published; "  # noqa: PTH118
-        "run again when nothing writes to the content"
-    )

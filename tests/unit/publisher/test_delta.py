@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import shutil
 import subprocess
 from itertools import product
@@ -12,8 +13,8 @@ import pytest
 from hypothesis import given, settings
 
 from publisher.delta import Delta
-from publisher.manifest import Manifest, ManifestError
-from publisher.stream import tar_stream
+from publisher.manifest import Manifest
+from publisher.stream import TarStream
 from tests.support.trees import Tree, read_tree, trees, write_tree
 
 KINDS: list[Tree] = [
@@ -30,7 +31,9 @@ KINDS: list[Tree] = [
 
 async def archive(root: Path, manifest: Manifest) -> bytes:
     seen: list[tuple[int, int]] = []
-    chunks = [chunk async for chunk in tar_stream(bytes(root), manifest.entries, lambda *step: seen.append(step))]
+    stream = TarStream(root=bytes(root), entries=manifest.entries, moved=lambda *step: seen.append(step))
+    chunks = [chunk async for chunk in stream]
+    assert not stream.changed
     assert sum(files for files, _ in seen) == len(manifest.entries)
     assert sum(size for _, size in seen) == sum(entry.size for entry in manifest.entries if entry.is_file)
     return b"".join(chunks)
@@ -92,25 +95,70 @@ def test_a_long_name_and_a_large_file_travel(tmp_path: Path) -> None:
     assert carry_out(tmp_path, {b"a": (b"", False)}, tree)[0] == tree
 
 
-@pytest.mark.parametrize("late", [b"", b"longer than it was", b"hullo", None])
-def test_a_file_that_is_not_what_the_manifest_says_ends_the_stream(tmp_path: Path, late: bytes | None) -> None:
-    write_tree(tmp_path / "content", {b"page\n1": (b"hello", False)})
+LARGE = b"large" * 200_000  # in several parts, so that it is on its way before it is known to be right
+
+
+def unpacked(scratch: Path, content: Path, manifest: Manifest) -> tuple[Tree, TarStream, list[tuple[int, int]]]:
+    """What is in a slot after the stream of ``manifest`` from ``content``, the stream, and the steps it told of."""
+    seen: list[tuple[int, int]] = []
+    stream = TarStream(root=bytes(content), entries=manifest.entries, moved=lambda *step: seen.append(step))
+
+    async def whole() -> bytes:
+        return b"".join([chunk async for chunk in stream])
+
+    slot = scratch / "slot"
+    slot.mkdir(mode=0o755)
+    subprocess.run(["tar", "-x", "-m"], input=asyncio.run(whole()), cwd=slot, check=True, umask=0o022)
+    return read_tree(slot), stream, seen
+
+
+@pytest.mark.parametrize("was", [b"hello", LARGE])
+@pytest.mark.parametrize(
+    "late", [b"", b"hullo", b"other, and longer than it was" * 50_000, b"large", None, b"@", b"|", b"/"]
+)
+def test_what_is_no_longer_what_the_manifest_says_is_left_to_be_sent_again(
+    tmp_path: Path, was: bytes, late: bytes | None
+) -> None:
+    content = tmp_path / "content"
+    write_tree(content, {b"a": (b"a", False), b"page\n1": (was, False), b"z": (LARGE, True)})
+    manifest = Manifest.of(content)
+    page = content / "page\n1"
+    page.unlink()
+    match late:
+        case None:
+            pass
+        case b"@":
+            page.symlink_to("/etc/passwd")
+        case b"|":
+            os.mkfifo(page)
+        case b"/":
+            page.mkdir()
+        case _:
+            page.write_bytes(late)
+    tree, stream, seen = unpacked(tmp_path, content, manifest)
+    assert [entry.path for entry in stream.changed] == [b"page\n1"]
+    assert tree.pop(b"page\n1", None) != (was, False)
+    assert tree == {b"a": (b"a", False), b"z": (LARGE, True)}, "what comes after it is whole"
+    assert sum(files for files, _ in seen) == 2
+    assert sum(size for _, size in seen) == 1 + len(LARGE), "it is not counted as done"
+
+
+def test_a_file_that_only_grew_is_sent_as_it_was(tmp_path: Path) -> None:
+    write_tree(tmp_path / "content", {b"log": (b"one\n", False)})
     manifest = Manifest.of(tmp_path / "content")
-    if late is None:
-        (tmp_path / "content" / "page\n1").unlink()
-    else:
-        (tmp_path / "content" / "page\n1").write_bytes(late)
-    with pytest.raises(ManifestError, match=r"content/page\\x0a1 changed while it was published"):
-        asyncio.run(archive(tmp_path / "content", manifest))
+    (tmp_path / "content" / "log").write_bytes(b"one\ntwo\n")
+    tree, stream, _ = unpacked(tmp_path, tmp_path / "content", manifest)
+    assert (tree, stream.changed) == ({b"log": (b"one\n", False)}, [])
 
 
-def test_a_link_that_changed_ends_the_stream(tmp_path: Path) -> None:
+def test_a_link_that_changed_is_left_to_be_sent_again(tmp_path: Path) -> None:
     write_tree(tmp_path / "content", {b"a": (b"", False), b"link": b"a"})
     manifest = Manifest.of(tmp_path / "content")
     (tmp_path / "content" / "link").unlink()
     (tmp_path / "content" / "link").symlink_to("b")
-    with pytest.raises(ManifestError, match="content/link changed"):
-        asyncio.run(archive(tmp_path / "content", manifest))
+    tree, stream, _ = unpacked(tmp_path, tmp_path / "content", manifest)
+    assert [entry.path for entry in stream.changed] == [b"link"]
+    assert tree == {b"a": (b"", False)}
 
 
 def test_the_stream_is_made_as_it_is_read(tmp_path: Path) -> None:
@@ -118,7 +166,7 @@ def test_the_stream_is_made_as_it_is_read(tmp_path: Path) -> None:
     manifest = Manifest.of(tmp_path / "content")
 
     async def chunks() -> list[int]:
-        stream = tar_stream(bytes(tmp_path / "content"), manifest.entries, lambda *_: None)
+        stream = TarStream(root=bytes(tmp_path / "content"), entries=manifest.entries, moved=lambda *_: None)
         return [len(chunk) async for chunk in stream]
 
     sizes = asyncio.run(chunks())

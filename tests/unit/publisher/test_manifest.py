@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import socket
+import stat
 import subprocess
 import sys
 import time
@@ -126,15 +127,21 @@ def test_reserved_names_are_refused_at_the_top_only(tmp_path: Path, name: bytes)
 
 
 def test_special_files_are_refused_by_name(tmp_path: Path) -> None:
-    (tmp_path / "content").mkdir()
-    os.mkfifo(tmp_path / "content" / "pipe")
-    with pytest.raises(ManifestError, match="content/pipe: only files, directories and links"):
+    (tmp_path / "content" / "sub").mkdir(parents=True)
+    special = tmp_path / "content" / "sub" / "x\n"
+    remedy = r"and only files, directories and links can be published; move it out .*"
+    os.mkfifo(special)
+    with pytest.raises(ManifestError, match=rf"content/sub/x\\x0a: it is a named pipe, {remedy}"):
         Manifest.of(tmp_path / "content")
-    (tmp_path / "content" / "pipe").unlink()
+    special.unlink()
     with socket.socket(socket.AF_UNIX) as server:
-        server.bind(str(tmp_path / "content" / "socket"))
-        with pytest.raises(ManifestError, match="content/socket: only files"):
+        server.bind(str(special))
+        with pytest.raises(ManifestError, match=rf"content/sub/x\\x0a: it is a socket, {remedy}"):
             Manifest.of(tmp_path / "content")
+    special.unlink()
+    os.mknod(special, stat.S_IFCHR | 0o600, os.makedev(1, 3))
+    with pytest.raises(ManifestError, match=rf"content/sub/x\\x0a: it is a device, {remedy}"):
+        Manifest.of(tmp_path / "content")
 
 
 @pytest.mark.parametrize(
@@ -213,7 +220,8 @@ def test_the_program_needs_nothing_but_the_standard_library_for_it(tmp_path: Pat
             *(sys.executable, "-S", "-c"),
             "import sys; from pathlib import Path; from publisher.manifest import Manifest;"
             "print(Manifest.of(Path(sys.argv[1])).release);"
-            "print([name for name in ('asyncssh', 'pulumi', 'settings', 'asyncio') if name in sys.modules])",
+            "others = ('asyncssh', 'pulumi', 'settings', 'asyncio', 'pathspec');"
+            "print([name for name in others if name in sys.modules])",
             str(tmp_path / "content"),
         ],
         cwd=Path(__file__).parents[3],

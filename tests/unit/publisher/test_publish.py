@@ -7,7 +7,9 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, given, settings
 
-from publisher.manifest import ManifestError
+from publisher import sending
+from publisher.manifest import ContentChangedError
+from publisher.progress import Progress
 from tests.support.site import ONE, THREE, TWO, PublishedSite, verb_of
 from tests.support.trees import Tree, trees
 
@@ -106,7 +108,8 @@ def test_a_retired_slot_is_left_alone_for_the_grace_time(site: PublishedSite) ->
     assert any("somebody may still read slot a" in line for line in site.said)
 
 
-def test_a_file_that_changes_under_the_publish_stops_it(site: PublishedSite) -> None:
+def test_a_file_that_changes_under_the_publish_stops_it(site: PublishedSite, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sending, "PAUSES_SECONDS", (0.1, 0.1))
     site.publish(ONE)
     site.content(TWO)
 
@@ -116,9 +119,40 @@ def test_a_file_that_changes_under_the_publish_stops_it(site: PublishedSite) -> 
         return command
 
     site.minions[0].tamper = change
-    with pytest.raises(ManifestError, match=r"index\.php changed while it was published"):
+    with pytest.raises(ContentChangedError, match=r"index\.php changed while it was published.*nothing went live"):
         site.publish()
     assert site.live() == ONE
+    assert len([line for line in site.said if "index.php changed while it was published; looking again" in line]) == 2
     site.minions[0].tamper = lambda command: command
     site.publish()
     assert site.live() == TWO | {b"index.php": (b"2wo", False)}
+
+
+def test_a_file_that_is_soon_again_what_it_was_is_published(
+    site: PublishedSite, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sending, "PAUSES_SECONDS", (0.1, 0.1))
+    site.publish(ONE)
+    many: Tree = {f"{number}".encode(): (b"x" * number, False) for number in range(100)}
+    release = site.content(TWO | {b"many": many})
+    extracts = 0
+
+    def change(command: str) -> str:
+        nonlocal extracts
+        if verb_of(command) == "begin":
+            (site.source / "index.php").write_bytes(b"half of i")
+            (site.source / "new").unlink()
+        extracts += verb_of(command) == "extract"
+        return command
+
+    def settle(_: Progress, text: str) -> None:
+        if "looking again" in text:
+            (site.source / "index.php").write_bytes(b"two")
+            (site.source / "new").write_bytes(b"n")
+
+    site.minions[0].tamper = change
+    monkeypatch.setattr(Progress, "say", settle)
+    outcome = site.publish()
+    assert (outcome.release, outcome.action) == (release, "written")
+    assert site.slot(site.live_slot()) == TWO | {b"many": many}
+    assert extracts <= 1 + 4 + 2, "only what changed is sent again"
