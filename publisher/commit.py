@@ -5,40 +5,56 @@ from __future__ import annotations
 import os
 import re
 import subprocess
+from bisect import bisect_left
 from pathlib import Path
 from typing import Final
 
+from publisher.manifest import Manifest
+
 _SECONDS: Final = 10
-_COMMIT: Final = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
+_COMMIT: Final = re.compile(rb"[0-9a-f]{40}|[0-9a-f]{64}")
 
 
-def commit_of(source: Path) -> str | None:
-    """The commit of the work tree that ``source`` is in, with "-dirty" where ``source`` is not just what it holds.
+def commit_of(source: Path, manifest: Manifest) -> str | None:
+    """The commit of the work tree that ``source`` is in, with "-dirty" where ``manifest`` is not just what it holds.
 
-    A file that git ignores or does not track counts: it is published too. None without git or a commit.
+    A file that git ignores or does not track counts where it is published. None without git or a commit.
     """
     found = _git(source, "rev-parse", "--verify", "HEAD")
-    if found is None or not _COMMIT.fullmatch(found.strip()):
+    if found is None or not _COMMIT.fullmatch(found := found.strip()):
         return None
+    inside = _git(source, "rev-parse", "--show-prefix")
     # Of a submodule git tells here what differs in it, too.
-    status = _git(source, "status", "--porcelain", "--untracked-files=normal", "--ignored=traditional", "--", ".")
-    return None if status is None else found.strip() + ("-dirty" if status else "")
+    status = _git(source, "status", "--porcelain", "-z", "--untracked-files=normal", "--ignored=traditional", "--", ".")
+    if inside is None or status is None:
+        return None
+    return (found + (b"-dirty" if _dirty(status, inside.removesuffix(b"\n"), manifest) else b"")).decode()
 
 
-def _git(source: Path, *words: str) -> str | None:
+def _dirty(status: bytes, inside: bytes, manifest: Manifest) -> bool:
+    """Whether ``status`` tells of a tracked path, or of one that is published; git lists the tracked ones first."""
+    published = [inside + entry.path for entry in manifest.entries if entry.kind != "dir"]  # which git does not track
+    for line in status.split(b"\0")[:-1]:
+        if line[:2] not in {b"??", b"!!"}:
+            return True
+        path = line[3:]  # with a slash at its end for a whole directory
+        at = bisect_left(published, path)
+        if at < len(published) and (published[at] == path or (path[-1:] == b"/" and published[at].startswith(path))):
+            return True
+    return False
+
+
+def _git(source: Path, *words: str) -> bytes | None:
     # Inside a hook of git its variables name another repository.
     environment = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
     try:
-        done = subprocess.run(
+        return subprocess.run(
             ["git", "-C", str(source), "-c", "core.fsmonitor=false", *words],
             env=environment | {"GIT_OPTIONAL_LOCKS": "0"},
             stdin=subprocess.DEVNULL,
             capture_output=True,
-            text=True,
-            errors="replace",
             timeout=_SECONDS,
             check=True,
-        )
+        ).stdout
     except (OSError, subprocess.SubprocessError):
         return None
-    return done.stdout

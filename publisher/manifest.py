@@ -1,6 +1,7 @@
 """What a release consists of: the manifest of a content directory.
 
-The Pulumi program computes it in every preview, so this module uses the standard library only.
+The Pulumi program computes it in every preview, so this module uses the standard library only, and pathspec
+where the content has rules about what is not published (publisher/ignore.py).
 
 A manifest is text, one line an entry, sorted by path: ``KIND SIZE SHA256 PATH``.
 

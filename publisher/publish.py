@@ -67,7 +67,7 @@ async def publish(minions: Sequence[Minion], order: Order, progress: Progress) -
     async with assemble(minions, order.place) as crew:
         for reason in crew.passed_over:
             progress.say(f"warning: left out: {reason}")
-        commit = await asyncio.to_thread(commit_of, order.source)
+        commit = await asyncio.to_thread(commit_of, order.source, order.manifest)
         async with deploying(crew, progress) as deployment:
             slot, action, delta = await _Run(deployment=deployment, order=order, commit=commit).carry_out()
     files = [entry for entry in order.manifest.entries if entry.is_file]

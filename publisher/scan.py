@@ -6,18 +6,21 @@ import hashlib
 import os
 import stat
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from publisher.ignore import IGNORE_FILE, NEVER, Ignored
 from publisher.manifest import RESERVED, ContentChangedError, Entry, ManifestError, escape
-from publisher.source import located, read_file, read_link, unreadable
+from publisher.source import located, opened, read_file, read_link, unreadable
 
 _READERS = min(8, (os.cpu_count() or 1) * 2)
 _PAUSES = (0.2, 1.0)  # before looking again at content that changed while it was read
 _MAX_LINKS = 40  # as the kernel: more links in one resolution are a loop
 _SORTS = {
+    stat.S_IFDIR: "a directory",
+    stat.S_IFLNK: "a link",
     stat.S_IFIFO: "a named pipe",
     stat.S_IFSOCK: "a socket",
     stat.S_IFCHR: "a device",
@@ -26,7 +29,7 @@ _SORTS = {
 
 
 def scan(source: Path) -> list[Entry]:
-    """Every entry below ``source``, its files hashed side by side.
+    """Every entry below ``source`` that is to be published, its files hashed side by side.
 
     What changes while it is read is read again, three times in all. Raises ManifestError naming a bad path,
     ContentChangedError where the content does not come to rest.
@@ -42,12 +45,13 @@ def scan(source: Path) -> list[Entry]:
 def _scan(source: Path) -> list[Entry]:
     root = os.fsencode(source)
     tree = _Tree(root=root)
-    pending = [b""]
+    pending = [(b"", Ignored())]
     while pending:
-        pending += tree.read(pending.pop())
+        pending += tree.read(*pending.pop())
     if not (tree.files or tree.others or tree.targets):
+        what = "all that is in it is ignored" if os.listdir(root) else "the content directory is empty"  # noqa: PTH208
         raise ManifestError(
-            f"{source}: the content directory is empty, and publishing it would empty the site; fill it"
+            f"{source}: {what}, and publishing it would empty the site; fill it or correct .publishignore"
         )
     tree.others += tree.links()
     # One list for all readers: a task a file costs more than reading a small one, a share each leaves them uneven.
@@ -65,21 +69,25 @@ class _Tree:
     others: list[Entry] = field(default_factory=list)
     targets: dict[bytes, bytes] = field(default_factory=dict)
 
-    def read(self, directory: bytes) -> list[bytes]:
-        """Collect what is in ``directory``, following no link; give the directories in it."""
+    def read(self, directory: bytes, ignored: Ignored) -> list[tuple[bytes, Ignored]]:
+        """Collect what is in ``directory``, following no link; give the directories in it, with the rules there."""
         try:
             found = list(os.scandir(located(self.root, directory)))
         except OSError as error:
             raise unreadable("list", self.root, directory, error) from None
-        if not found and directory:
-            self.others.append(Entry(path=directory, kind="dir", size=0, digest="-"))
+        ignored = self._rules(directory, found, ignored)
         below = []
+        kept = False
         for item in found:
             path = directory + b"/" + item.name if directory else item.name
+            is_directory = item.is_dir(follow_symlinks=False)
+            if item.name in NEVER or ignored.hides(path, directory=is_directory):
+                continue
+            kept = True
             if path in RESERVED:
                 raise self._refused(path, "the publisher writes a file of this name itself; rename yours")
-            if item.is_dir(follow_symlinks=False):
-                below.append(path)
+            if is_directory:
+                below.append((path, ignored))
             elif item.is_file(follow_symlinks=False):
                 self.files.append(path)
             elif item.is_symlink():
@@ -88,9 +96,27 @@ class _Tree:
                 raise self._refused(
                     path,
                     f"it is {_sort(item)}, and only files, directories and links can be published;"
-                    " move it out of the content",
+                    f" move it out of the content or name it in {IGNORE_FILE.decode()}",
                 )
+        if not kept and directory:
+            self.others.append(Entry(path=directory, kind="dir", size=0, digest="-"))
         return below
+
+    def _rules(self, directory: bytes, found: Iterable[os.DirEntry[bytes]], ignored: Ignored) -> Ignored:
+        """What is ignored in ``directory``: what is ``ignored`` above it and what its own file adds."""
+        for item in found:
+            if item.name == IGNORE_FILE:
+                break
+        else:
+            return ignored
+        path = directory + b"/" + item.name if directory else item.name
+        if not item.is_file(follow_symlinks=False):
+            raise self._refused(
+                path, f"it is {_sort(item)}, and must be a text file, a rule a line; write one or rename it"
+            )
+        with opened(self.root, path) as descriptor, os.fdopen(descriptor, "rb", closefd=False) as file:
+            text = file.read()
+        return ignored.within(directory, text, escape(located(self.root, path)))
 
     def links(self) -> Iterator[Entry]:
         """The links, each proven to stay inside the tree."""

@@ -71,7 +71,8 @@ def _kind(mode: int) -> Kind:
 def changed(root: bytes, path: bytes) -> ContentChangedError:
     """The error that says that ``path`` did not stay as it was."""
     return ContentChangedError(
-        f"{escape(located(root, path))} changed while it was read; run again when nothing writes to the content"
+        f"{escape(located(root, path))} changed while it was read; run again when nothing writes to the content,"
+        " or name what is no content in .publishignore"
     )
 
 

@@ -40,7 +40,7 @@ _names = (
     st.lists(_nasty | st.binary(min_size=1, max_size=3), min_size=1, max_size=4)
     .map(b"".join)
     .map(lambda name: name.replace(b"/", b"_").replace(b"\0", b"_"))
-    .filter(lambda name: name not in {b".", b".."} | RESERVED)
+    .filter(lambda name: name not in {b".", b"..", b".git", b".publishignore"} | RESERVED)
 )
 # Few names and small contents, so that two trees have much in common and differ in kind under the same name.
 _few = st.sampled_from([b"index.php", b"-x", b"a b", b"d", b"l\nk", b"\xfe"])

@@ -404,6 +404,24 @@ def test_the_plan_names_each_file(stack: StackFiles, preview: Preview) -> None:
     assert [line.split(" ")[-1] for line in plan.splitlines()] == ["assets/site.css", "index.php"]
 
 
+def test_what_is_ignored_changes_nothing(stack: StackFiles, preview: Preview) -> None:
+    before = preview()
+    stack.write("content/.publishignore", "*.log\n")
+    stack.write("content/debug.log", "noise")
+    stack.write("content/.git/HEAD", "ref: refs/heads/main")
+
+    assert changed(before, preview()) == set()
+
+
+def test_a_rule_that_is_none_is_one_clear_error(stack: StackFiles, preview: Preview) -> None:
+    stack.write("content/.publishignore", "*.log\n[abc\n")
+
+    with pytest.raises(
+        pulumi.RunError, match=r"glusterfarm:content\.source: content/\.publishignore: line 2 \(\[abc\)"
+    ):
+        preview()
+
+
 def test_exports(preview: Preview) -> None:
     exports = preview().exports
 

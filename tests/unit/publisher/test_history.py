@@ -13,6 +13,7 @@ import pytest
 from publisher import verify
 from publisher.commit import commit_of
 from publisher.history import parse_log
+from publisher.manifest import Manifest
 from publisher.remote import PublishError
 from tests.support.site import ONE, TWO, PublishedSite, stale, verb_of
 
@@ -94,29 +95,52 @@ def test_a_flip_that_is_undone_is_in_the_log_as_that(site: PublishedSite, monkey
     assert site.log()[-1].release == site.log()[0].release
 
 
+def commit(content: Path) -> str | None:
+    return commit_of(content, Manifest.of(content))
+
+
 def test_the_commit_of_a_content_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     content = tmp_path / "site" / "content"
     content.mkdir(parents=True)
     (content / "page").write_text("1")
-    assert commit_of(content) is None, "no work tree"
+    assert commit(content) is None, "no work tree"
     git(tmp_path, "init", "--quiet")
-    assert commit_of(content) is None, "no commit"
-    (tmp_path / ".gitignore").write_text("*.cache\n")
+    assert commit(content) is None, "no commit"
+    (tmp_path / ".gitignore").write_text("*.cache\nvendor/\n")
     git(tmp_path, "add", ".")
     git(tmp_path, "commit", "--quiet", "--message", "one")
-    commit = git(tmp_path, "rev-parse", "HEAD")
-    assert commit_of(content) == commit
+    head = git(tmp_path, "rev-parse", "HEAD")
+    assert commit(content) == head
     (tmp_path / "elsewhere").write_text("changed")
-    assert commit_of(content) == commit, "only what is published counts"
-    for name in ("untracked", "ignored.cache"):
+    assert commit(content) == head, "only what is published counts"
+    for name in ("untracked", "ignored.cache", "vendor/b", "a new/name\n"):
+        (content / name).parent.mkdir(exist_ok=True)
         (content / name).write_text("")
-        assert commit_of(content) == f"{commit}-dirty"
+        assert commit(content) == f"{head}-dirty", name
         (content / name).unlink()
     (content / "page").write_text("2")
     monkeypatch.setenv("GIT_DIR", "/nonexistent")
-    assert commit_of(content) == f"{commit}-dirty", "as in a hook of git"
+    assert commit(content) == f"{head}-dirty", "as in a hook of git"
     monkeypatch.setenv("PATH", str(tmp_path))
-    assert commit_of(content) is None, "no git"
+    assert commit(content) is None, "no git"
+
+
+def test_what_is_not_published_makes_no_commit_dirty(tmp_path: Path) -> None:
+    (tmp_path / ".publishignore").write_text("*.log\n/vendor/*/tests\n")
+    (tmp_path / "page").write_text("1")
+    git(tmp_path, "init", "--quiet")
+    git(tmp_path, "add", ".")
+    git(tmp_path, "commit", "--quiet", "--message", "one")
+    head = git(tmp_path, "rev-parse", "HEAD")
+    (tmp_path / "debug.log").write_text("")
+    assert commit(tmp_path) == head
+    (tmp_path / "logs").mkdir()
+    (tmp_path / "logs" / "debug.log").write_text("")
+    (tmp_path / "vendor" / "x" / "tests").mkdir(parents=True)
+    (tmp_path / "vendor" / "x" / "tests" / "y").write_text("")
+    assert commit(tmp_path) == head
+    (tmp_path / "vendor" / "x" / "y").write_text("")
+    assert commit(tmp_path) == f"{head}-dirty"
 
 
 def test_a_git_that_hangs_holds_nothing_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -124,4 +148,4 @@ def test_a_git_that_hangs_holds_nothing_up(tmp_path: Path, monkeypatch: pytest.M
     (tmp_path / "git").chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
     monkeypatch.setattr("publisher.commit._SECONDS", 0.3)
-    assert commit_of(tmp_path) is None
+    assert commit_of(tmp_path, Manifest(entries=())) is None

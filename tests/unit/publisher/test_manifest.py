@@ -129,7 +129,7 @@ def test_reserved_names_are_refused_at_the_top_only(tmp_path: Path, name: bytes)
 def test_special_files_are_refused_by_name(tmp_path: Path) -> None:
     (tmp_path / "content" / "sub").mkdir(parents=True)
     special = tmp_path / "content" / "sub" / "x\n"
-    remedy = r"and only files, directories and links can be published; move it out .*"
+    remedy = r"and only files, directories and links can be published; move it out .* or name it in \.publishignore"
     os.mkfifo(special)
     with pytest.raises(ManifestError, match=rf"content/sub/x\\x0a: it is a named pipe, {remedy}"):
         Manifest.of(tmp_path / "content")
