@@ -23,6 +23,8 @@ _KEEPALIVE_SECONDS = 15  # a minion that vanished without a word is noticed afte
 _BEAT_SECONDS = 10  # how often a held command hears of us
 _TICK_SECONDS = 0.5  # how often ``run`` looks whether anything moves
 _CHUNK_BYTES = 1 << 16
+#: Asked for behind the pinned key's own type, so that a server without it shows what it has instead.
+_OTHER_HOST_KEYS = ("ssh-ed25519", *(f"ecdsa-sha2-nistp{bits}" for bits in (256, 384, 521)), "rsa-sha2-512")
 #: Connections in use keep their bastion's watcher alive here; asyncio itself holds tasks only weakly.
 _watchers: set[asyncio.Task[None]] = set()
 
@@ -67,7 +69,7 @@ def minion_of(connection: asyncssh.SSHClientConnection) -> str:
 class _Pinned(asyncssh.SSHClient):
     """Notes the host key that was offered in place of the pinned one, for the message; trusts nothing."""
 
-    offered = "a key of another type"
+    offered = "of a type that is no longer trusted"
 
     def validate_host_public_key(self, host: str, addr: str, port: int, key: asyncssh.SSHKey) -> bool:
         """Called only when the key is not the pinned one: never accept it."""
@@ -86,6 +88,8 @@ async def _dial(
     tunnel: asyncssh.SSHClientConnection | None,
 ) -> asyncssh.SSHClientConnection:
     client = _Pinned()
+    pinned = asyncssh.import_public_key(peer.host_key)
+    own_type = [algorithm.decode() for algorithm in pinned.sig_algorithms]
     try:
         return await asyncssh.connect(
             peer.host,
@@ -93,7 +97,9 @@ async def _dial(
             username=peer.user,
             tunnel=tunnel or (),
             # Only this key, and nothing of the user's own: no ~/.ssh/config, known_hosts, keys or agent.
-            known_hosts=([asyncssh.import_public_key(peer.host_key)], [], []),
+            known_hosts=([pinned], [], []),
+            # A server that has none of the types asked for hangs up, and whether its reason arrives is a race.
+            server_host_key_algs=[*own_type, *_OTHER_HOST_KEYS],
             client_keys=keys,
             client_factory=lambda: client,
             config=None,

@@ -11,7 +11,7 @@ import contextlib
 import os
 import signal
 import threading
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self, TypeVar
@@ -146,25 +146,25 @@ class Loopback:
         self._thread.join(10)
         self._loop.close()
 
-    def minion(self, name: str, volume: Path | None) -> LoopbackMinion:
-        """Start a minion that has ``volume`` mounted; None: nothing is mounted there."""
+    def minion(self, name: str, volume: Path | None, *, also: Sequence[asyncssh.SSHKey] = ()) -> LoopbackMinion:
+        """Start a minion that has ``volume`` mounted; None: nothing is mounted there. ``also`` are more host keys."""
         mountinfo = self._directory / f"{name}.mountinfo"
         mountinfo.write_text("" if volume is None else mountinfo_line(volume))
         host_key = asyncssh.generate_private_key("ssh-ed25519")
         public = " ".join(host_key.export_public_key().decode().split()[:2])
         minion = LoopbackMinion(name=name, port=0, host_key=public, mountinfo=mountinfo)
-        server = self._do(self._listen(minion, host_key))
+        server = self._do(self._listen(minion, [host_key, *also]))
         minion.port = server.get_port()
         self._servers.append(server)
         self.minions.append(minion)
         return minion
 
-    async def _listen(self, minion: LoopbackMinion, host_key: asyncssh.SSHKey) -> asyncssh.SSHAcceptor:
+    async def _listen(self, minion: LoopbackMinion, host_keys: Sequence[asyncssh.SSHKey]) -> asyncssh.SSHAcceptor:
         return await asyncssh.listen(
             "127.0.0.1",
             0,
             server_factory=lambda: _Server(minion),
-            server_host_keys=[host_key],
+            server_host_keys=host_keys,
             authorized_client_keys=asyncssh.import_authorized_keys(self.key.export_public_key().decode()),
             process_factory=minion.handle,
             encoding=None,

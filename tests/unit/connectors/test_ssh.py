@@ -140,7 +140,15 @@ def test_another_host_key_is_refused_with_both_fingerprints(minion: LoopbackMini
 def test_a_host_key_of_another_type_is_refused(minion: LoopbackMinion) -> None:
     other = asyncssh.generate_private_key("ecdsa-sha2-nistp256").export_public_key().decode()
     text = refusal(minion.entry(host_key=" ".join(other.split()[:2])))
-    assert "offers another host key (a key of another type)" in text
+    offered = asyncssh.import_public_key(minion.host_key).get_fingerprint()
+    assert f"offers another host key ({offered})" in text
+
+
+def test_of_several_host_keys_the_pinned_one_is_asked_for(loopback: Loopback) -> None:
+    other = asyncssh.generate_private_key("ecdsa-sha2-nistp256")
+    minion = loopback.minion("minion-1", None, also=[other])
+    for pinned in (minion.host_key, " ".join(other.export_public_key().decode().split()[:2])):
+        assert run(minion.entry(host_key=pinned), "true").exit_status == 0
 
 
 def test_what_the_user_trusts_does_not_count(
