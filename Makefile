@@ -4,7 +4,7 @@ SYSTEM_PYTHON ?= python3
 TESTS_FAST := tests/unit tests/scripts
 
 .DEFAULT_GOAL := help
-.PHONY: help venv up deploy down status check format test test-fast bench-fanout lock
+.PHONY: help venv up deploy down status check format test test-fast test-soak bench-fanout lock
 
 help:  ## list these commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -40,6 +40,9 @@ test: venv check  ## everything that tests it, the lab included
 
 test-fast: venv check  ## the part that needs no lab
 	$(PYTHON) -m pytest $(TESTS_FAST)
+
+test-soak: venv  ## faults and kills at random moments, again and again (an hour; GLUSTERFARM_SOAK_ROUNDS=20)
+	$(PYTHON) -m pytest tests/soak -s
 
 bench-fanout:  ## how `pulumi up` of 100 minions compares with 100 bare commands (needs the lab; 20 minutes)
 	$(PYTHON) -m bench.fanout
