@@ -1,4 +1,4 @@
-"""``python -m ops drift``: every minion and its node against the stack's state, side by side.
+"""``python -m ops drift``: every minion, its node and the site as it sees it against the stack's state, side by side.
 
 Nothing is changed without --repair. A dead minion costs its own time-out and nobody else's.
 """
@@ -14,10 +14,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from importlib import import_module
 
+from connectors.ssh import ConnectError, connect
+from ops.content import Sight, judge_content, see
 from ops.farm import Stack, stack_of
 from ops.finding import Finding, plain
 from ops.judge import judge
-from ops.look import Seen, Unseen, look
+from ops.look import CONNECT_SECONDS, Seen, Unseen, look, unreached
 from ops.nodes import judge_nodes
 from ops.pulumi import Pulumi
 from ops.recorded import Mount
@@ -46,7 +48,14 @@ def options(parser: argparse.ArgumentParser) -> None:
         "--repair",
         action="store_true",
         help="mend what can be mended, then look again: the recorded mount command is run on a minion whose mount"
-        " is not as recorded, and `pulumi up --target` for exactly the labels that are missing",
+        " is not as recorded, and `pulumi up --target` for exactly the labels that are missing and for a release that"
+        " is not live or not whole",
+    )
+    parser.add_argument(
+        "--deep",
+        action="store_true",
+        help="read every file of every whole slot through every minion's mount, not only what is live: 10 s and more"
+        " for 10,000 files, side by side",
     )
     parser.epilog = "Exit status: 0 no findings, 1 findings, 2 could not look. What each means: docs/operations.md."
 
@@ -54,26 +63,26 @@ def options(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Look, mend when told to, report; give the exit status. Raises OpsError."""
     pulumi = Pulumi(stack=options.stack, environment=dict(os.environ))
-    report, repairs = asyncio.run(_run(pulumi, mend=options.repair))
+    report, repairs = asyncio.run(_run(pulumi, mend=options.repair, deep=options.deep))
     for it in repairs:
         if it.error:
-            print(f"error: {it.minion}: {it.what} not repaired: {it.error}", file=sys.stderr)
+            print(f"error: {it.minion or 'site'}: {it.what} not repaired: {it.error}", file=sys.stderr)
     print(json.dumps(_object(report, repairs, mend=options.repair)) if options.json else _text(report, repairs))
     return 1 if report.findings else 0
 
 
-async def _run(pulumi: Pulumi, *, mend: bool) -> tuple[Report, list[Repair]]:
+async def _run(pulumi: Pulumi, *, mend: bool, deep: bool) -> tuple[Report, list[Repair]]:
     # A second of import, while Pulumi reads the state.
     stack, _ = await asyncio.gather(stack_of(pulumi), asyncio.to_thread(import_module, "kubernetes.client"))
-    report = await look_at(stack)
+    report = await look_at(stack, deep=deep)
     if not mend or not any(finding.mend for finding in report.findings):
         return report, []
     repairs = await repair(stack, pulumi, report.findings)
     # Anew from the state, which writing a label has changed.
-    return await look_at(await stack_of(pulumi)), repairs
+    return await look_at(await stack_of(pulumi), deep=deep), repairs
 
 
-async def look_at(stack: Stack) -> Report:
+async def look_at(stack: Stack, *, deep: bool = False) -> Report:
     """Compare everything, side by side; raises nothing that a minion or the cluster could cause."""
     state = stack.state
     minions = {minion.name: minion for minion in stack.inventory.minions}
@@ -81,23 +90,40 @@ async def look_at(stack: Stack) -> Report:
     looked = [name for name in minions if name in state.mounts and name not in down]
     places = asyncio.Semaphore(_AT_ONCE)
 
-    async def one(minion: Minion, mount: Mount) -> Seen | Unseen:
+    published = state.published if state.published and state.published.release else None
+
+    async def one(minion: Minion, mount: Mount) -> tuple[Seen | Unseen, Sight | None]:
         async with places:
-            return await look(minion, mount)
+            try:
+                connection = await connect(minion, timeout=CONNECT_SECONDS)
+            except ConnectError as error:
+                return unreached(minion.name, error), None
+            async with connection:
+                seen = await look(connection, mount)
+                sight = None
+                if published and isinstance(seen, Seen):
+                    sight = await see(connection, minion, published, deep=deep)
+            return seen, sight
 
     nodes = asyncio.to_thread(judge_nodes, state, stack.config.kubernetes, passed_over=down)
     seen, of_nodes = await asyncio.gather(
         asyncio.gather(*(one(minions[name], state.mounts[name]) for name in looked)), nodes
     )
     owners = {mount.owner for mount in state.mounts.values()}
+    by_mount = {
+        name: judge(state.mounts[name], what, owners=owners) for name, (what, _) in zip(looked, seen, strict=True)
+    }
+    # Who does not have the mount that it should has told why it does not see the site.
+    sights = {
+        name: sight
+        for name, (_, sight) in zip(looked, seen, strict=True)
+        if sight and (sight.state or not any(finding.what == "mount" for finding in by_mount[name]))
+    }
     findings = [
         *_strangers(stack, down),
-        *(
-            finding
-            for name, what in zip(looked, seen, strict=True)
-            for finding in judge(state.mounts[name], what, owners=owners)
-        ),
+        *(finding for found in by_mount.values() for finding in found),
         *of_nodes,
+        *(judge_content(published, stack.config, sights) if published else ()),
     ]
     order = {name: place for place, name in enumerate(("", *minions))}
     findings.sort(key=lambda finding: (order.get(finding.minion, len(order)), finding.minion))
@@ -144,7 +170,7 @@ def _object(report: Report, repairs: Sequence[Repair], *, mend: bool) -> dict[st
 
 
 def _text(report: Report, repairs: Sequence[Repair]) -> str:
-    lines = [f"{it.minion}: {it.what} repaired: {plain(it.did)}" for it in repairs if not it.error]
+    lines = [f"{it.minion or 'site'}: {it.what} repaired: {plain(it.did)}" for it in repairs if not it.error]
     lines += [f"{name}: passed over: the inventory says that it is down" for name in report.passed_over]
     lines += [finding.line() for finding in report.findings]
     minions = f"{len(report.looked)} minion{'' if len(report.looked) == 1 else 's'}"

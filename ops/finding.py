@@ -11,8 +11,9 @@ _WIDEST = 300
 class Finding:
     """``what`` of ``minion`` is ``found`` where ``wanted`` is wanted; ``remedy`` says what to do about it.
 
-    ``minion`` is '' for what concerns the whole cluster. ``mend`` is how --repair goes about it: "mount" runs the
-    recorded mount command on that minion, "label" lets Pulumi write the label of its node, '' leaves it to people.
+    ``minion`` is '' for what concerns the whole cluster, or the site as all see it. ``mend`` is how --repair goes about
+    it: "mount" runs the recorded mount command on that minion, "label" lets Pulumi write the label of its node,
+    "content" has Pulumi publish again, "slot" only has the damaged ``slot`` trusted no more, '' leaves it to people.
     """
 
     minion: str
@@ -21,15 +22,19 @@ class Finding:
     found: str
     remedy: str
     mend: str = ""
+    slot: str = ""
 
     def line(self) -> str:
         """The finding on one line of plain text, whatever a minion said."""
-        who = self.minion or "cluster"
+        who = self.minion or ("site" if self.what in ("release", "content") else "cluster")
         return plain(f"{who}: {self.what}: found {self.found}, wanted {self.wanted}; {self.remedy}")
 
     def json(self) -> dict[str, object]:
         """The finding for a machine to read."""
-        return asdict(self)
+        told = asdict(self)
+        if not self.slot:
+            del told["slot"]
+        return told
 
 
 def plain(text: str, widest: int = 1000) -> str:

@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import asyncssh
+
 from components.remote_script import argv
-from connectors.ssh import ConnectError, Result, connect, run
+from connectors.ssh import ConnectError, Result, run
 from ops.recorded import Mount
-from settings import Minion
 
 COMPARE = Path(__file__).with_name("scripts") / "compare.sh"
 CONNECT_SECONDS = 15
@@ -37,15 +38,17 @@ class Unseen:
     reason: str
 
 
-async def look(minion: Minion, mount: Mount) -> Seen | Unseen:
-    """Compare ``minion`` with its recorded ``mount``, without changing anything; bounded in time, raises nothing."""
+async def look(connection: asyncssh.SSHClientConnection, mount: Mount) -> Seen | Unseen:
+    """Compare a minion with its recorded ``mount``, without changing anything; bounded in time, raises nothing."""
     try:
-        connection = await connect(minion, timeout=CONNECT_SECONDS)
-        async with connection:
-            result = await run(connection, command(mount), input=mount.script.encode(), timeout=SILENT_SECONDS)
+        return _seen(await run(connection, command(mount), input=mount.script.encode(), timeout=SILENT_SECONDS))
     except ConnectError as error:
-        return Unseen(what="reach", reason=str(error).removeprefix(f"minion {minion.name}: "))
-    return _seen(result)
+        return unreached(mount.minion, error)
+
+
+def unreached(minion: str, error: ConnectError) -> Unseen:
+    """What is known of a minion that could not be reached."""
+    return Unseen(what="reach", reason=str(error).removeprefix(f"minion {minion}: "))
 
 
 def command(mount: Mount) -> str:

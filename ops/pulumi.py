@@ -40,7 +40,14 @@ class Pulumi:
         With a refresh, because a state that calls a label written makes an update leave it alone.
         """
         targets = [word for urn in urns for word in ("--target", urn)]
-        status, out, err = await self._run("up", "--yes", "--skip-preview", "--refresh", *targets)
+        return await self._up("--refresh", *targets)
+
+    async def again(self, urn: str) -> str:
+        """Have exactly one command run again, though none of its inputs changed; '' or what went wrong."""
+        return await self._up("--target-replace", urn)
+
+    async def _up(self, *words: str) -> str:
+        status, out, err = await self._run("up", "--yes", "--skip-preview", *words)
         return "" if status == 0 else _complaint(out + err)
 
     def _object(self, what: str, text: str) -> dict[str, Any]:

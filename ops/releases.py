@@ -39,14 +39,9 @@ class Releases:
     log: tuple[Record, ...]
 
     @property
-    def live(self) -> str | None:
-        """The release that is live, whole or not; None for nothing."""
-        return self.state.live and (self.state.live_release or self.state.told.get(self.state.live))
-
-    @property
     def recorded(self) -> bool:
         """Whether the log ends with what is live."""
-        return not self.log or (self.log[-1].slot, self.log[-1].release) == (self.state.live, self.live)
+        return not self.log or (self.log[-1].slot, self.log[-1].release) == (self.state.live, self.state.told_live)
 
     @property
     def commit(self) -> str | None:
@@ -99,7 +94,7 @@ def _object(found: Releases) -> dict[str, object]:
         "minion": found.minion,
         "live": state.live
         and {
-            "release": found.live,
+            "release": state.told_live,
             "slot": state.live,
             "since": _when(state.since[state.live]),
             "whole": state.live_release is not None,
@@ -119,7 +114,7 @@ def _text(found: Releases) -> Iterator[str]:
     yield from table(_slots(found))
     if not found.recorded:
         yield "the log does not end with what is live: somebody changed the link or the log by hand"
-    yield from found.site.differs(found.live, found.commit)
+    yield from found.site.differs(found.state.told_live, found.commit)
     if found.log:
         yield ""
         yield from table([_COLUMNS, *_log(found)])
@@ -131,7 +126,7 @@ def _slots(found: Releases) -> Iterator[tuple[str, ...]]:
         yield "live", "nothing", "", ""
     else:
         whole = "" if state.live_release else ", not whole: its manifest does not agree with it"
-        yield "live", found.live or "?", f"slot {state.live}", f"since {_when(state.since[state.live])}{whole}"
+        yield "live", state.told_live or "?", f"slot {state.live}", f"since {_when(state.since[state.live])}{whole}"
     for slot, release in available(state):
         is_previous = slot == state.previous
         how = rollback if is_previous else found.site.command("rollback", "--to", release)

@@ -1,4 +1,5 @@
-"""Exactly what mends the findings: the recorded mount command on its minion, and Pulumi for its nodes' labels."""
+"""Exactly what mends the findings: the recorded mount command on its minion, and Pulumi for its nodes' labels and the
+publish."""
 
 from __future__ import annotations
 
@@ -8,11 +9,14 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from connectors.ssh import ConnectError, connect, run
+from ops.content import distrust
 from ops.farm import Stack
 from ops.finding import Finding, plain
 from ops.look import CONNECT_SECONDS, first_line
 from ops.pulumi import Pulumi
 from ops.recorded import Mount
+from ops.site import site_of
+from publisher.slots import SLOTS
 from settings import Minion
 
 #: The script is silent until it is done, and may have to install the client first.
@@ -21,7 +25,9 @@ _MOUNT_SECONDS = 900
 
 @dataclass(frozen=True, kw_only=True)
 class Repair:
-    """What was done for ``minion`` about its "mount" or "label": ``did``; or why that failed: ``error``."""
+    """What was done for ``minion`` about its "mount" or "label", or for '' about the "content": ``did``; or why that
+    failed: ``error``.
+    """
 
     minion: str
     what: str
@@ -36,7 +42,7 @@ async def repair(stack: Stack, pulumi: Pulumi, findings: Sequence[Finding]) -> l
     mounted = await asyncio.gather(*(_mount(reachable[name], stack.state.mounts[name]) for name in names))
     unmounted = {it.minion for it in mounted if it.error}
     labelled = [name for name in _to_mend(findings, "label") if name not in unmounted]
-    return [*mounted, *await _label(stack, pulumi, labelled)]
+    return [*mounted, *await _label(stack, pulumi, labelled), *await _content(stack, pulumi, findings)]
 
 
 def _to_mend(findings: Iterable[Finding], how: str) -> list[str]:
@@ -66,3 +72,18 @@ async def _label(stack: Stack, pulumi: Pulumi, names: Sequence[str]) -> list[Rep
         return []
     error = await pulumi.up([stack.state.labels[name].urn for name in names])
     return [Repair(minion=name, what="label", did="" if error else "written", error=error) for name in names]
+
+
+async def _content(stack: Stack, pulumi: Pulumi, findings: Sequence[Finding]) -> list[Repair]:
+    """Mark what is damaged, so that the publish does not take it for whole, and let Pulumi publish again."""
+    concerned = [finding for finding in findings if finding.mend in ("content", "slot")]
+    if not concerned:
+        return []
+    site = site_of(stack)
+    slots = [slot for slot in SLOTS if any(finding.slot == slot for finding in concerned)]
+    did = [f"slot {', '.join(slots)} marked as not whole"] if slots else []
+    error = await distrust(site.minions, site.published, slots) if slots else ""
+    if not error and any(finding.mend == "content" for finding in concerned):
+        error = await pulumi.again(site.published.urn)
+        did.append("published again")
+    return [Repair(minion="", what="content", did="" if error else ", ".join(did), error=plain(error))]

@@ -13,7 +13,7 @@ import asyncssh
 from components.remote_script import RemoteScript
 from connectors import ssh
 from publisher.history import Note, Record, parse_log
-from publisher.manifest import Manifest, ManifestError
+from publisher.manifest import RESERVED, Manifest, ManifestError
 from publisher.slots import Slot, State
 from settings import Minion
 
@@ -88,6 +88,11 @@ class Site:
         listed = await self._run("link_digests" if links else "digests", slot, input=_terminated(paths))
         return {record[66:]: record[:64].decode() for record in listed.split(b"\0") if record}
 
+    async def paths(self, slot: Slot) -> dict[bytes, str]:
+        """What is in the slot besides directories and what is the publisher's own, with find's letter for its type."""
+        listed = (await self._run("paths", slot)).split(b"\0")[:-1]
+        return {record[2:]: record[:1].decode() for record in listed if record[2:] not in RESERVED}
+
     @asynccontextmanager
     async def hold(self, token: str, holder: str) -> AsyncIterator[None]:
         """Hold the site's lock. It is given up on leaving, and when this connection is gone."""
@@ -122,6 +127,10 @@ class Site:
     async def unflip(self, token: str, slot: Slot | None, note: Note) -> None:
         """Point `html` back to ``slot``, or to nothing."""
         await self._run("unflip", token, slot or "-", note.text())
+
+    async def distrust(self, token: str, slot: Slot) -> None:
+        """Declare that the slot holds no whole release: the next publish goes by that."""
+        await self._run("distrust", token, slot)
 
     async def remove(self, token: str, release: str) -> bool:
         """Delete the site's slots and link while ``release`` is live; False when it is not."""

@@ -51,6 +51,11 @@ class State:
         """The release that is live and whole, None for neither."""
         return None if self.live is None else self.releases[self.live]
 
+    @property
+    def told_live(self) -> str | None:
+        """The release that is live by its own word, whole or not; None for nothing."""
+        return None if self.live is None else self.releases[self.live] or self.told.get(self.live)
+
     def to_wait(self, slot: Slot, grace: float) -> float:
         """How many seconds must pass until ``slot``, neither live nor previous, was retired ``grace`` ago.
 

@@ -6,7 +6,7 @@ import asyncio
 import time
 from collections.abc import Sequence
 
-from publisher.manifest import Entry, escape
+from publisher.manifest import Entry, Manifest, escape
 from publisher.parallel import in_parts, together
 from publisher.remote import PublishError, Site
 from publisher.slots import Slot
@@ -31,6 +31,27 @@ async def verify_files(site: Site, slot: Slot, entries: Sequence[Entry]) -> None
         if time.monotonic() > until:
             raise PublishError(_differs(site, slot, waiting, seen))
         await asyncio.sleep(_RETRY_SECONDS)
+
+
+async def disagreements(site: Site, slot: Slot, manifest: Manifest) -> list[str]:
+    """In what the slot, as a minion reads all of it, is not what ``manifest`` says; a sentence each, by path.
+
+    Raises PublishError, ConnectError.
+    """
+    there = await site.paths(slot)
+    wanted = {entry.path: entry for entry in manifest.entries if entry.kind != "dir"}
+    kept = [entry for path, entry in wanted.items() if there.get(path) == ("f" if entry.is_file else "l")]
+    seen: dict[bytes, str] = {}
+    await together(_read(site, slot, part, seen) for part in in_parts(kept, READERS))
+    found = dict.fromkeys(there.keys() - wanted.keys(), "is in no manifest")
+    for path, entry in wanted.items():
+        if path not in there:
+            found[path] = "is missing"
+        elif (got := seen.get(path)) is None:
+            found[path] = "cannot be read or is of another type"
+        elif got != entry.digest:
+            found[path] = f"has SHA-256 {got[:12]}.. instead of {entry.digest[:12]}.."
+    return [f"{escape(path)} {found[path]}" for path in sorted(found)]
 
 
 async def _read(site: Site, slot: Slot, entries: Sequence[Entry], seen: dict[bytes, str]) -> None:

@@ -14,12 +14,14 @@
 #   live                           one line of JSON: what this minion sees through `html`
 #   digests SLOT                   stdin: paths, NUL-terminated; gives `SHA256  PATH\0` for each that can be read
 #   link_digests SLOT              the same for symbolic links: the digest of the target's text
+#   paths SLOT                     what is in the slot but directories, each as `TYPE PATH\0` with find's letter for it
 #   hold TOKEN HOLDER SECONDS      takes the lock, says so, keeps it until stdin ends or gives no line for SECONDS
 #   begin TOKEN SLOT fresh|delta   stdin: paths to remove, NUL-terminated; marks the slot incomplete first
 #   extract TOKEN SLOT             stdin: a tar stream; several may run side by side
 #   commit TOKEN SLOT RELEASE      stdin: the manifest; the slot then holds the release
 #   flip TOKEN SLOT RELEASE NOTE   makes the slot live and retires what was live to previous; gives the log's line
 #   unflip TOKEN SLOT|- NOTE       points `html` back (-: removes it), as if the flip had not been
+#   distrust TOKEN SLOT            what is in the slot is no whole release from now on
 #   remove TOKEN RELEASE           deletes slots and link, only while RELEASE is live
 #
 # NOTE is an object of JSON on one line: what the log is to say besides what is known here.
@@ -190,6 +192,13 @@ link_digests() { # SLOT
             printf "%s  %s\0" "${digest%% *}" "$path"
         fi
     done' link_digests
+}
+
+paths() { # SLOT
+    known_slot "$1"
+    enter_site
+    cd "slots/$1"
+    find . -mindepth 1 ! -type d -printf '%y %P\0'
 }
 
 # --- The lock ---
@@ -418,6 +427,12 @@ point_to() { # SLOT
     mv -fT .html.new html
 }
 
+distrust() { # TOKEN SLOT
+    write_as "$1"
+    known_slot "$2"
+    rm -f "slots/$2.manifest"
+}
+
 remove() { # TOKEN RELEASE
     write_as "$1"
     if [ -z "$live" ] || [ "$(release_of "$live")" != "$2" ]; then
@@ -442,7 +457,7 @@ main() {
     trap 'unexpected $?' EXIT
     case $site in '' | . | .. | */*) fail "'$site' is no directory name" "correct content.site" ;; esac
     case $verb in
-        state | log | manifest | live | remove | flip | unflip) "$verb" "$@" </dev/null ;;
+        state | log | manifest | live | paths | distrust | remove | flip | unflip) "$verb" "$@" </dev/null ;;
         digests | link_digests | hold | begin | extract | commit) "$verb" "$@" ;;
         *) fail "'$verb' is no verb of publish.sh" "this is a mistake of the caller" ;;
     esac

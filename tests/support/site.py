@@ -70,9 +70,9 @@ class PublishedSite:
         finally:
             self.said = out.getvalue().splitlines()
 
-    def start(self, verb: str = "publish", *words: str, plan: str = "") -> subprocess.Popen[str]:
-        """Start ``python -m publisher`` as the program does."""
-        inventory = self.directory / "inventory.yaml"
+    def command(self, verb: str = "publish", *words: str) -> list[str]:
+        """``python -m publisher`` as the program runs it, and the inventory for that."""
+        inventory = self.directory / "publishers.yaml"
         inventory.write_text(
             json.dumps(
                 {
@@ -84,12 +84,16 @@ class PublishedSite:
             )
         )
         words = words or ("--source", str(self.source))
+        return [
+            *(sys.executable, "-m", "publisher", verb, "--inventory", str(inventory)),
+            *("--minions", ",".join(f"{minion.name}@g1" for minion in self.minions)),
+            *("--mount-path", str(self.volume), "--volume", "MyVolume", "--site", "php", *words),
+        ]
+
+    def start(self, verb: str = "publish", *words: str, plan: str = "") -> subprocess.Popen[str]:
+        """Start ``python -m publisher`` as the program does."""
         process = subprocess.Popen(
-            [
-                *(sys.executable, "-m", "publisher", verb, "--inventory", str(inventory)),
-                *("--minions", ",".join(f"{minion.name}@g1" for minion in self.minions)),
-                *("--mount-path", str(self.volume), "--volume", "MyVolume", "--site", "php", *words),
-            ],
+            self.command(verb, *words),
             cwd=ROOT,
             env=os.environ | {"GLUSTERFARM_SSH_PRIVATE_KEY": self.loopback.private_key},
             stdin=subprocess.PIPE,

@@ -192,6 +192,25 @@ def test_link_digests_are_of_the_target_and_of_links_only(locked: Volume) -> Non
     assert list(records(seen)) == [(sha256(b"pa ge\n"), b"a\nlink")]
 
 
+def test_what_is_in_a_slot_is_listed_by_type_whatever_it_is_called(locked: Volume) -> None:
+    locked.write("a", dict.fromkeys(HOSTILE, b"1"))
+    (locked.path / "slots" / "a" / "l\nk").symlink_to("a b")
+    (locked.path / "slots" / "a" / "empty").mkdir()
+    listed = set(locked.run("paths", "a").split(b"\0")[:-1])
+    own = {b"f glusterfarm-release", b"l glusterfarm-pod"}
+    assert listed == {b"f " + name for name in HOSTILE} | {b"l l\nk"} | own
+
+
+def test_a_slot_that_is_distrusted_is_not_whole_and_still_served(locked: Volume) -> None:
+    release = locked.publish("a", {b"x": b"1"})
+    assert "no longer holds the lock" in locked.refusal("distrust", "f" * 16, "a")
+    assert locked.state()["slots"]["a"] == release
+    locked.run("distrust", TOKEN, "a")
+    locked.run("distrust", TOKEN, "a")
+    assert (locked.state()["slots"]["a"], locked.state()["told"]["a"]) == (None, release)
+    assert json.loads(locked.run("live")) == {"slot": "a", "release": release}
+
+
 def test_a_slot_is_whole_only_between_commit_and_the_next_begin(locked: Volume) -> None:
     release = locked.write("a", {b"x": b"1"})
     assert locked.run("manifest", "a").startswith(b"644 1 ")
@@ -239,6 +258,8 @@ def test_what_is_no_slot_is_refused(locked: Volume, slot: str) -> None:
         ("flip", TOKEN, slot, "0" * 12),
         ("manifest", slot),
         ("digests", slot),
+        ("paths", slot),
+        ("distrust", TOKEN, slot),
     ):
         assert "is no slot" in locked.refusal(*verb)
 

@@ -8,18 +8,22 @@ import json
 import shlex
 import stat
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+import ops.farm
 from ops.__main__ import main
+from settings import Inventory, StackConfig, check
 from tests.support.engine import run_main
 from tests.support.minion import Machine
-from tests.support.site import PublishedSite
+from tests.support.site import ROOT, PublishedSite
 from tests.support.sshd import Loopback, LoopbackMinion
 from tests.support.stack import StackFiles, minion
 from tests.support.trees import Tree
@@ -61,7 +65,8 @@ case "$1 $2" in
 "stack export") cat export.json ;;
 "config --json") cat config.json ;;
 "config get") cat key ;;
-"up --yes") [ -e refuse ] && { echo "error: the stack is locked" >&2; exit 1; }; cp wanted.json nodes.json ;;
+"up --yes") [ -e refuse ] && { echo "error: the stack is locked" >&2; exit 1; }; cp wanted.json nodes.json
+    case "$*" in *content-publish*) [ ! -e publish ] || sh ./publish >/dev/null ;; esac ;;
 *) echo "error: no stack named 'nope' found" >&2; exit 6 ;;
 esac
 """
@@ -145,11 +150,35 @@ class SiteStack:
             # Pulumi's SDK takes the thread's current event loop, and the publish has taken that away.
             asyncio.set_event_loop(runner.get_loop())
             state = exported(self.stack, self.monkeypatch)
+        for file in ("nodes.json", "wanted.json"):
+            (self.pulumi / file).write_text(json.dumps(_nodes(state)))
         for resource in state["deployment"]["resources"]:
             if resource["urn"].endswith("::content-publish"):
                 resource["outputs"]["stdout"] = json.dumps({"release": release}) if release else ""
         # No test writes to the machine's own /mnt, and the settings allow no mount below /tmp.
         (self.pulumi / "export.json").write_text(json.dumps(state).replace("/mnt/glusterfs", str(self.site.volume)))
+
+    def change_config(self, key: str, value: object) -> None:
+        """Have the configuration say something else than what was deployed."""
+        config = json.loads((self.pulumi / "config.json").read_text())
+        config[key] = {"value": json.dumps(value), "secret": False}
+        (self.pulumi / "config.json").write_text(json.dumps(config))
+
+    def tamper(self, change: Callable[[str, str], str]) -> None:
+        """Change the commands that a minion (its name) is given. That the mounts are right is only said here."""
+        status = {"mounted": True, "alive": True, "source": "gluster-1:/MyVolume", "guard": "immutable"}
+        mounted = shlex.join(["echo", json.dumps(status)])
+
+        def changed(name: str, command: str) -> str:
+            return mounted if "' compare dev/" in command else change(name, command)
+
+        for server in self.site.minions:
+            server.tamper = partial(changed, server.name)
+
+    def publishes_again(self) -> None:
+        """Let `pulumi up` do what it does when the publish is to be replaced."""
+        command = shlex.join(self.site.command())
+        (self.pulumi / "publish").write_text(f"cd {shlex.quote(str(ROOT))} && exec {command} </dev/null")
 
     def ops(self, *words: str) -> tuple[int, str, str]:
         """Run `python -m ops`; give exit status, stdout and stderr."""
@@ -174,17 +203,33 @@ def site_stack(
     _fake_pulumi(pulumi)
     volume = tmp_path / "mnt"
     volume.mkdir(mode=0o755)
-    with Loopback(tmp_path) as loopback:
+    with Loopback(tmp_path) as loopback, _cluster(pulumi / "nodes.json") as port:
         monkeypatch.setenv("GLUSTERFARM_SSH_PRIVATE_KEY", loopback.private_key)
         monkeypatch.setenv("PATH", f"{pulumi}:/usr/sbin:/usr/bin:/sbin:/bin")
         minions = [loopback.minion(name, volume) for name in NAMES]
         stack.inventory([_entry(server) for server in minions])
+        stack.write("kubeconfig", json.dumps(_kubeconfig(port)))
         config = {key: {"value": text, "secret": False} for key, text in stack.config().items()}
         (pulumi / "config.json").write_text(json.dumps(config))
         site = PublishedSite(directory=tmp_path, volume=volume, minions=minions, loopback=loopback)
+        monkeypatch.setattr(ops.farm, "check", _checked_with(str(volume)))
         made = SiteStack(stack=stack, site=site, pulumi=pulumi, output=capsys, monkeypatch=monkeypatch)
         made.record()
+        made.tamper(lambda _, command: command)
         yield made
+
+
+def _checked_with(mount_path: str) -> Callable[..., tuple[StackConfig, Inventory]]:
+    """The settings' own check, with ``mount_path`` for the usual one: see ``record``."""
+
+    def checked(*args: Any, **kwargs: Any) -> tuple[StackConfig, Inventory]:
+        config, inventory = check(*args, **kwargs)
+        if config.gluster.mount_path == "/mnt/glusterfs":
+            gluster = config.gluster.model_copy(update={"mount_path": mount_path})
+            config = config.model_copy(update={"gluster": gluster})
+        return config, inventory
+
+    return checked
 
 
 def _fake_pulumi(directory: Path) -> None:
@@ -233,9 +278,7 @@ def deployed(
     pulumi = tmp_path / "pulumi"
     _fake_pulumi(pulumi)
     machines: dict[str, Machine] = {}
-    api = ThreadingHTTPServer(("127.0.0.1", 0), _api(pulumi / "nodes.json"))
-    threading.Thread(target=api.serve_forever, args=(0.05,), daemon=True).start()
-    with Loopback(loopback_files) as loopback:
+    with Loopback(loopback_files) as loopback, _cluster(pulumi / "nodes.json") as port:
         try:
             servers = {name: loopback.minion(name, None) for name in NAMES}
             for name, server in servers.items():
@@ -248,7 +291,7 @@ def deployed(
             monkeypatch.setenv("KUBECONFIG", "/nonexistent")
             entries = [_entry(server) for server in servers.values()]
             stack.inventory(entries)
-            stack.write("kubeconfig", json.dumps(_kubeconfig(api.server_port)))
+            stack.write("kubeconfig", json.dumps(_kubeconfig(port)))
             made = Deployed(
                 stack=stack,
                 machines=machines,
@@ -263,8 +306,18 @@ def deployed(
         finally:
             for machine in machines.values():
                 machine.close()
-            api.shutdown()
-            api.server_close()
+
+
+@contextmanager
+def _cluster(nodes: Path) -> Iterator[int]:
+    """An API server that knows the nodes of that file; give its port."""
+    api = ThreadingHTTPServer(("127.0.0.1", 0), _api(nodes))
+    threading.Thread(target=api.serve_forever, args=(0.05,), daemon=True).start()
+    try:
+        yield api.server_port
+    finally:
+        api.shutdown()
+        api.server_close()
 
 
 def _deploy(made: Deployed, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -272,20 +325,21 @@ def _deploy(made: Deployed, monkeypatch: pytest.MonkeyPatch) -> None:
     made.change_state(state)
     config = {key: {"value": text, "secret": False} for key, text in made.stack.config().items()}
     (made.pulumi / "config.json").write_text(json.dumps(config))
-    nodes = {}
     for resource in state["deployment"]["resources"]:
         inputs = resource["inputs"]
-        if resource["type"] == "command:local:Command":
-            continue
-        if "create" in inputs:
+        if resource["type"] == "command:remote:Command":
             name = resource["urn"].rpartition("::mount-")[2]
             done = made.machines[name].command("sh", "-c", inputs["create"], stdin=inputs["stdin"])
             assert done.json["action"] == "mounted"
-        else:
-            metadata = inputs["metadata"]
-            nodes[metadata["name"]] = {"labels": metadata["labels"], "annotations": metadata["annotations"]}
-    made.change_nodes(nodes)
-    (made.pulumi / "wanted.json").write_text(json.dumps(nodes))
+    made.change_nodes(_nodes(state))
+    (made.pulumi / "wanted.json").write_text(json.dumps(_nodes(state)))
+
+
+def _nodes(state: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """The nodes as Pulumi has labelled them."""
+    resources = state["deployment"]["resources"]
+    found = [it["inputs"]["metadata"] for it in resources if it["type"] == "kubernetes:core/v1:NodePatch"]
+    return {it["name"]: {"labels": it["labels"], "annotations": it["annotations"]} for it in found}
 
 
 def _inside(machine: Machine) -> Any:
