@@ -193,6 +193,9 @@ client() {
 # When a process was started, which with its pid names it for good; nothing for one that has ended.
 begun() { sed 's/.*) //; /^Z/d' "/proc/$1/stat" 2>/dev/null | cut -d ' ' -f 20; }
 
+# Of the client that is installed, which the one that runs need not be.
+version() { timeout -s KILL 5 glusterfs --version 2>/dev/null | awk 'NR == 1 { print $2 }'; }
+
 # Each owner's file holds "OWNER VOLUME".
 owners() { cat "$STATE"/owners/* 2>/dev/null | cut -d ' ' -f 1 | sort; }
 
@@ -243,7 +246,7 @@ do_mount() { # VERB
     look_after
     printf '{"minion":"%s","action":"%s","path":"%s","source":"%s","client":%s,"version":"%s","installed":%s,"guard":"%s","kept":"%s","healing":%s,"ended":[%s]}\n' \
         "$MINION" "$ACTION" "$(json "$MOUNT")" "$(json "$SOURCE")" "${pid:-null}" \
-        "$(json "$(glusterfs --version 2>/dev/null | awk 'NR == 1 { print $2 }')")" "${INSTALLED-false}" "$GUARD" "$KEPT" \
+        "$(json "$(version)")" "${INSTALLED-false}" "$GUARD" "$KEPT" \
         "$HEALING" "$ENDED"
 }
 
@@ -766,12 +769,14 @@ pod_of() { grep -o -E 'pod[0-9a-f]{8}[-_0-9a-f]{28}' "/proc/$1/cgroup" 2>/dev/nu
 # --- status ----------------------------------------------------------------------------------------------------------
 
 do_status() {
-    mounted=false alive=false pid='' ANSWER=''
+    mounted=false alive=false stale=false pid='' ANSWER=''
     if find_mount && is_volume "$VOLUME"; then
         mounted=true
         probe
         [ "$ANSWER" != ok ] || alive=true
         pid=$(client)
+        # Its program was replaced while it ran: it is what was installed before.
+        case $(readlink "/proc/$pid/exe" 2>/dev/null) in *' (deleted)') stale=true ;; esac
     fi
     find_guard
     unit='' enabled=''
@@ -779,10 +784,10 @@ do_status() {
         unit=$(timeout 10 systemctl is-active -- "$UNIT" 2>/dev/null)
         enabled=$(timeout 10 systemctl is-enabled -- "$UNIT" 2>/dev/null)
     fi
-    printf '{"minion":"%s","path":"%s","mounted":%s,"fstype":"%s","source":"%s","options":"%s","settled":"%s","alive":%s,"answer":"%s","client":%s,"unit":"%s","enabled":"%s","owners":[%s],"guard":"%s"}\n' \
+    printf '{"minion":"%s","path":"%s","mounted":%s,"fstype":"%s","source":"%s","options":"%s","settled":"%s","alive":%s,"answer":"%s","client":%s,"unit":"%s","enabled":"%s","owners":[%s],"guard":"%s","version":"%s","stale":%s}\n' \
         "$MINION" "$(json "$MOUNT")" "$mounted" "$(json "$FSTYPE")" "$(json "$SOURCE")" "$(json "$FLAGS")" \
         "$(json "$(cat "$STATE/settled" 2>/dev/null)")" "$alive" "$ANSWER" "${pid:-null}" "$(json "$unit")" "$(json "$enabled")" \
-        "$(json_owners)" "$GUARD"
+        "$(json_owners)" "$GUARD" "$(json "$(version)")" "$stale"
 }
 
 main() {

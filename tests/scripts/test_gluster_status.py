@@ -2,8 +2,15 @@
 
 from __future__ import annotations
 
+import shutil
+import sys
+from pathlib import Path
+
 from tests.support.gluster_mount import OWNER, PATH, mount, mounted_by_hand, status
 from tests.support.minion import Machine
+
+# The beginning of what the real one prints.
+VERSION = "echo 'glusterfs 10.3'; echo 'Repository revision: git://git.gluster.org/glusterfs.git'"
 
 
 def test_nothing_there(machine: Machine) -> None:
@@ -22,10 +29,13 @@ def test_nothing_there(machine: Machine) -> None:
         "enabled": "disabled",
         "owners": [],
         "guard": "none",
+        "version": "",
+        "stale": False,
     }
 
 
 def test_a_mount_of_ours(machine: Machine) -> None:
+    machine.stub("glusterfs", VERSION)
     pid = mount(machine, options="acl").json["client"]
     seen = status(machine).json
     assert seen.pop("options").startswith("rw,relatime,")
@@ -43,7 +53,29 @@ def test_a_mount_of_ours(machine: Machine) -> None:
         "enabled": "enabled",
         "owners": [OWNER],
         "guard": "immutable",
+        "version": "10.3",
+        "stale": False,
     }
+
+
+def test_a_client_whose_program_was_replaced_while_it_ran(machine: Machine) -> None:
+    machine.install_client(machine.client_body.replace(sys.executable, "/mnt/client"))
+    program = machine.path("/mnt/client")
+    shutil.copy(Path(sys.executable).resolve(), program)
+    pid = mount(machine).json["client"]
+    assert (status(machine).json["stale"], status(machine).json["client"]) == (False, pid)
+
+    # As a package manager does it.
+    shutil.copy(program, f"{program}.new")
+    Path(f"{program}.new").rename(program)
+    assert (status(machine).json["stale"], status(machine).json["client"]) == (True, pid)
+
+
+def test_a_client_that_does_not_tell_its_version_is_not_waited_for(one_machine: Machine) -> None:
+    one_machine.stub("glusterfs", "exec sleep 60")
+    done = status(one_machine)
+    assert done.json["version"] == ""
+    assert done.seconds < 30
 
 
 def test_another_volume_is_not_ours(machine: Machine) -> None:
