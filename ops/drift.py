@@ -10,8 +10,8 @@ import asyncio
 import json
 import os
 import sys
-from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from importlib import import_module
 
 from connectors.ssh import ConnectError, connect
@@ -24,6 +24,7 @@ from ops.nodes import judge_nodes
 from ops.pulumi import Pulumi
 from ops.recorded import Mount
 from ops.repair import Repair, repair
+from ops.versions import judge_minions, look_at_servers
 from settings import Minion
 
 #: More logins at once than this would time out on a slow deployer for want of processor alone.
@@ -32,12 +33,16 @@ _AT_ONCE = 128
 
 @dataclass(frozen=True, kw_only=True)
 class Report:
-    """What one look found: the minions that were ``looked`` at, those ``passed_over``, the findings."""
+    """What one look found: the minions that were looked at, as they were ``seen``, those ``passed_over``, the findings.
+
+    ``not_compared``: what else could not be compared, though nothing is known to be wrong, and why.
+    """
 
     stack: str
-    looked: tuple[str, ...]
+    seen: Mapping[str, Seen | Unseen]
     passed_over: tuple[str, ...]
     findings: tuple[Finding, ...]
+    not_compared: tuple[str, ...] = ()
 
 
 def options(parser: argparse.ArgumentParser) -> None:
@@ -75,11 +80,16 @@ async def _run(pulumi: Pulumi, *, mend: bool, deep: bool) -> tuple[Report, list[
     # A second of import, while Pulumi reads the state.
     stack, _ = await asyncio.gather(stack_of(pulumi), asyncio.to_thread(import_module, "kubernetes.client"))
     report = await look_at(stack, deep=deep)
-    if not mend or not any(finding.mend for finding in report.findings):
-        return report, []
-    repairs = await repair(stack, pulumi, report.findings)
-    # Anew from the state, which writing a label has changed.
-    return await look_at(await stack_of(pulumi), deep=deep), repairs
+    repairs: list[Repair] = []
+    if mend and any(finding.mend for finding in report.findings):
+        repairs = await repair(stack, pulumi, report.findings)
+        # Anew from the state, which writing a label has changed.
+        stack = await stack_of(pulumi)
+        report = await look_at(stack, deep=deep)
+    # Last, because the servers are to be asked once.
+    findings, not_compared = await look_at_servers(stack, report.seen)
+    found = _in_order(stack, [*report.findings, *findings])
+    return replace(report, findings=found, not_compared=tuple(not_compared)), repairs
 
 
 async def look_at(stack: Stack, *, deep: bool = False) -> Report:
@@ -106,28 +116,32 @@ async def look_at(stack: Stack, *, deep: bool = False) -> Report:
             return seen, sight
 
     nodes = asyncio.to_thread(judge_nodes, state, stack.config.kubernetes, passed_over=down)
-    seen, of_nodes = await asyncio.gather(
+    looks, of_nodes = await asyncio.gather(
         asyncio.gather(*(one(minions[name], state.mounts[name]) for name in looked)), nodes
     )
+    seen = {name: what for name, (what, _) in zip(looked, looks, strict=True)}
     owners = {mount.owner for mount in state.mounts.values()}
-    by_mount = {
-        name: judge(state.mounts[name], what, owners=owners) for name, (what, _) in zip(looked, seen, strict=True)
-    }
+    by_mount = {name: judge(state.mounts[name], what, owners=owners) for name, what in seen.items()}
     # Who does not have the mount that it should has told why it does not see the site.
     sights = {
         name: sight
-        for name, (_, sight) in zip(looked, seen, strict=True)
+        for name, (_, sight) in zip(looked, looks, strict=True)
         if sight and (sight.state or not any(finding.what == "mount" for finding in by_mount[name]))
     }
     findings = [
         *_strangers(stack, down),
         *(finding for found in by_mount.values() for finding in found),
+        *judge_minions(seen),
         *of_nodes,
         *(judge_content(published, stack.config, sights) if published else ()),
     ]
-    order = {name: place for place, name in enumerate(("", *minions))}
-    findings.sort(key=lambda finding: (order.get(finding.minion, len(order)), finding.minion))
-    return Report(stack=state.stack, looked=tuple(looked), passed_over=tuple(down), findings=tuple(findings))
+    return Report(stack=state.stack, seen=seen, passed_over=tuple(down), findings=_in_order(stack, findings))
+
+
+def _in_order(stack: Stack, findings: Sequence[Finding]) -> tuple[Finding, ...]:
+    """Those of no minion first, then as the inventory has the minions, then those that only the state has."""
+    order = {name: place for place, name in enumerate(("", *(minion.name for minion in stack.inventory.minions)))}
+    return tuple(sorted(findings, key=lambda finding: (order.get(finding.minion, len(order)), finding.minion)))
 
 
 def _strangers(stack: Stack, down: Sequence[str]) -> Iterator[Finding]:
@@ -162,9 +176,10 @@ def _untold(minion: str, what: str, wanted: str, found: str) -> Finding:
 def _object(report: Report, repairs: Sequence[Repair], *, mend: bool) -> dict[str, object]:
     told: dict[str, object] = {
         "stack": report.stack,
-        "looked": report.looked,
+        "looked": [*report.seen],
         "passedOver": report.passed_over,
         "findings": [finding.json() for finding in report.findings],
+        "notCompared": report.not_compared,
     }
     return told | ({"repairs": [asdict(it) for it in repairs]} if mend else {})
 
@@ -172,8 +187,9 @@ def _object(report: Report, repairs: Sequence[Repair], *, mend: bool) -> dict[st
 def _text(report: Report, repairs: Sequence[Repair]) -> str:
     lines = [f"{it.minion or 'site'}: {it.what} repaired: {plain(it.did)}" for it in repairs if not it.error]
     lines += [f"{name}: passed over: the inventory says that it is down" for name in report.passed_over]
+    lines += [f"not compared: {what}" for what in report.not_compared]
     lines += [finding.line() for finding in report.findings]
-    minions = f"{len(report.looked)} minion{'' if len(report.looked) == 1 else 's'}"
+    minions = f"{len(report.seen)} minion{'' if len(report.seen) == 1 else 's'}"
     count = len(report.findings)
     found = {0: "no drift", 1: "1 finding"}.get(count, f"{count} findings")
     return "\n".join([*lines, f"{found}: {minions} and their nodes against the state of stack {report.stack}"])

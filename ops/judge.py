@@ -44,6 +44,7 @@ def judge(mount: Mount, seen: Seen | Unseen, *, owners: Collection[str]) -> list
     return [
         *_mount(mount, seen.status),
         *_owners(mount, seen.status, owners),
+        *_client(mount, seen.status),
         *_guard(mount, seen),
         *_kept(mount, seen),
     ]
@@ -130,6 +131,18 @@ def _owners(mount: Mount, status: Mapping[str, Any], known: Collection[str]) -> 
                 found=quoted(owner),
                 remedy="a minion that was renamed or forgotten by the state: docs/operations.md, 'owners'",
             )
+
+
+def _client(mount: Mount, status: Mapping[str, Any]) -> Iterator[Finding]:
+    """A client outlives the upgrade of its package; mending that takes the mount from under the pods."""
+    if status.get("stale"):
+        yield _finding(
+            mount,
+            "client",
+            wanted=f"the installed one ({quoted(str(status.get('version', '')))})",
+            found=f"client {status.get('client')}, started before its package was upgraded",
+            remedy="drain the node, then reboot it: docs/operations.md, 'Upgrading Gluster'",
+        )
 
 
 def _guard(mount: Mount, seen: Seen) -> Iterator[Finding]:

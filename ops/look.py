@@ -12,6 +12,7 @@ import asyncssh
 
 from components.remote_script import argv
 from connectors.ssh import ConnectError, Result, run
+from ops.endpoints import Connection, connection_of
 from ops.recorded import Mount
 
 COMPARE = Path(__file__).with_name("scripts") / "compare.sh"
@@ -23,11 +24,16 @@ _NOT_ASKABLE = 3
 
 @dataclass(frozen=True, kw_only=True)
 class Seen:
-    """What ``compare`` said: the mount's status, the files that differ, the units."""
+    """What ``compare`` said: the mount's status, the files that differ, the units; what the client is connected to.
+
+    ``asks`` is whether the minion has the gluster command.
+    """
 
     status: Mapping[str, Any]
     files: tuple[Mapping[str, Any], ...]
     units: tuple[Mapping[str, Any], ...]
+    asks: bool
+    connections: tuple[Connection, ...]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,13 +70,16 @@ def _seen(result: Result) -> Seen | Unseen:
         reason = first_line(result.stderr) or f"exit status {result.exit_status}"
         return Unseen(what="look", reason=reason)
     try:
-        status, *rest = [json.loads(line) for line in result.stdout.decode(errors="replace").splitlines()]
-    except ValueError:
-        return Unseen(what="look", reason="its answer is not JSON: is something printed by the shell's start-up files?")
+        status, client, *rest = [json.loads(line) for line in result.stdout.decode(errors="replace").splitlines()]
+        connections = tuple(connection_of(text) for text in client["connections"])
+    except (ValueError, LookupError, TypeError):
+        return Unseen(what="look", reason="it is no answer: is something printed by the shell's start-up files?")
     return Seen(
         status=status,
         files=tuple(line for line in rest if "file" in line),
         units=tuple(line for line in rest if "unit" in line),
+        asks=bool(client["gluster"]),
+        connections=connections,
     )
 
 

@@ -8,8 +8,8 @@
 # (put), enables (enable_unit) and starts (bounded). This is no verb of that script because the state holds every byte
 # of that one twice a minion.
 #
-# Success: exit 0, first the line of its verb status, then a line of JSON for every file that differs and for every
-# unit. Exit 3: the script on stdin is none that this can ask.
+# Success: exit 0, first the line of its verb status, then a line of JSON about the client, for every file that differs
+# and for every unit. Exit 3: the script on stdin is none that this can ask.
 # shellcheck disable=SC2034 # what seems unused is read by that script's functions
 
 set -u
@@ -40,11 +40,27 @@ enable_unit() { # UNIT
         "$(timeout 10 systemctl is-enabled -- "$1" 2>/dev/null)" "$(timeout 10 systemctl is-active -- "$1" 2>/dev/null)"
 }
 
+# Whether servers can be asked from here, and between which addresses the client that do_status found (pid) has its TCP
+# connections: "LOCAL REMOTE", as /proc/net/tcp writes them. By these the servers tell it from their other clients.
+tell_client() {
+    gluster=false connections=''
+    ! command -v gluster >/dev/null || gluster=true
+    [ -z "${pid-}" ] || connections=$(established "$pid")
+    printf '{"gluster":%s,"connections":[%s]}\n' "$gluster" "$connections"
+}
+
+established() { # PID
+    awk -v own=" $(readlink "/proc/$1/fd/"* | sed -n 's/^socket:\[\([0-9]*\)\]$/\1/p' | tr '\n' ' ')" '
+        $4 == "01" && index(own, " " $10 " ") { printf "%s\"%s %s\"", comma, $2, $3; comma = "," }
+    ' "/proc/$1/net/tcp" "/proc/$1/net/tcp6"
+} 2>/dev/null
+
 compare() {
     use_mount "$4" "$5" "$7"
     use_owner "$1"
     use_source "$2" "$3" "$6"
     do_status
+    tell_client
     bounded() { return 0; }
     persist
 }

@@ -1,9 +1,10 @@
 """A real FUSE file system in one file: what a Gluster client is to the kernel, without Gluster.
 
-    fusefs.py [--read-only] [--pid-file=FILE] SOURCE MOUNTPATH
+    fusefs.py [--read-only] [--pid-file=FILE] [--connection=ADDRESS:PORT,ADDRESS:PORT]... SOURCE MOUNTPATH
 
 Runs as root, and returns when the mount stands; the server goes on alone. The mount's type is fuse.glusterfs and the
-server's process name glusterfs, so nothing that looks at mountinfo or /proc can tell. It holds flat files in memory.
+server's process name glusterfs, so nothing that looks at mountinfo or /proc can tell. It holds flat files in memory,
+and open each connection from the first address to the second.
 Signals change how it behaves from then on:
 
     SIGUSR1   never answers (requests are taken and kept), as when a brick's host has vanished
@@ -18,9 +19,11 @@ import ctypes
 import errno
 import os
 import signal
+import socket
 import stat
 import struct
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -199,11 +202,33 @@ class Server:
         return _ANSWERS[opcode](self.volume, node, body)
 
 
+def connected(ends: str) -> socket.socket:
+    """Connect as the option says. With this process the connection ends at once, so that the next can be the same."""
+    local, remote = ((host, int(port)) for host, _, port in (end.rpartition(":") for end in ends.split(",")))
+    deadline = time.monotonic() + 10
+    while True:
+        connection = socket.socket(socket.AF_INET6 if ":" in local[0] else socket.AF_INET)
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        try:
+            connection.bind(local)
+            connection.connect(remote)
+        except OSError:
+            connection.close()
+            # The client before this one, of a mount that has just gone, may not have noticed yet.
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.05)
+        else:
+            return connection
+
+
 def main() -> None:
     """Mount, then serve in a process of its own."""
     source, path = sys.argv[-2:]
     libc = ctypes.CDLL(None, use_errno=True)
     libc.prctl(15, b"glusterfs", 0, 0, 0)  # PR_SET_NAME
+    connections = [connected(word.partition("=")[2]) for word in sys.argv if word.startswith("--connection=")]
     device = os.open("/dev/fuse", os.O_RDWR | os.O_CLOEXEC)
     read_only = 1 if "--read-only" in sys.argv else 0
     data = f"fd={device},rootmode=40000,user_id=0,group_id=0,allow_other,default_permissions,max_read=131072"
@@ -219,6 +244,7 @@ def main() -> None:
     for descriptor in (0, 1, 2):
         os.dup2(null, descriptor)
     Server(device).run()
+    del connections
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """A minion for the scripts' tests: this machine's kernel and programs, but nothing of this machine changes.
 
-Its mounts and processes are in namespaces; /etc and /usr/sbin are overlays; /run, /mnt and /var/log are empty.
+Its mounts, processes and network are in namespaces; /etc and /usr/sbin are overlays; /run, /mnt and /var/log are empty.
 Only the programs that the scripts may rely on are on PATH, and what would reach out (systemctl, package managers) are
 stubs that record how they were called. Mounts are real: `mount.glusterfs` starts tests/support/fusefs.py.
 """
@@ -34,6 +34,7 @@ TOOLS = [
 _SETUP = """
 set -e
 mount --make-rprivate /
+ip link set lo up
 mount -t tmpfs scratch "$1/overlay"
 for directory in etc usr/sbin; do
     mkdir -p "$1/overlay/$directory/upper" "$1/overlay/$directory/work"
@@ -113,6 +114,7 @@ class Machine:
                 "--fork",
                 "--kill-child",
                 "--mount-proc",
+                "--net",
                 "sh",
                 "-c",
                 _SETUP,
@@ -132,6 +134,11 @@ class Machine:
         self.stub("systemctl", _SYSTEMCTL)
         self.stub("journalctl", "")
         self.install_client()
+
+    @property
+    def enter(self) -> list[str]:
+        """The words that run a program in here."""
+        return ["nsenter", f"--target={self.init}", "--mount", "--pid", "--net", "--wd=/", "--"]
 
     def close(self) -> None:
         """End everything that runs in here."""
@@ -165,7 +172,7 @@ class Machine:
         """Run a program in the machine, with its PATH."""
         begun = time.monotonic()
         done = subprocess.run(
-            ["nsenter", f"--target={self.init}", "--mount", "--pid", "--wd=/", "--", *argv],
+            [*self.enter, *argv],
             input=stdin,
             capture_output=True,
             text=True,

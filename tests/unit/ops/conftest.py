@@ -5,8 +5,12 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import shlex
+import shutil
 import stat
+import subprocess
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -29,6 +33,10 @@ from tests.support.stack import StackFiles, minion
 from tests.support.trees import Tree
 
 NAMES = ("minion-1", "minion-2")
+#: What the servers of the lab answered when only minion-1 had the volume mounted.
+CLIENTS = Path(__file__).with_name("clients.xml").read_text(encoding="utf-8")
+ADDRESSES = {"minion-1": "10.111.0.31", "minion-2": "10.111.0.32"}
+BRICKS = ("10.111.0.11:57203", "10.111.0.12:52449", "10.111.0.13:57743")
 LABEL = "glusterfarm/mounted.dev"
 
 #: What systemd does with our units.
@@ -57,6 +65,12 @@ RECORDED = {
     ("kubernetes:core/v1:NodePatch", "glusterfarm:index:GlusterMount"),
     ("command:local:Command", "glusterfarm:index:ContentSync"),
 }
+#: The bricks, as far as a minion sees of them: they take connections.
+LISTEN = """
+import socket, sys, time
+servers = [socket.create_server((host, int(port)), backlog=64) for host, port in (it.split(":") for it in sys.argv[1:])]
+time.sleep(3600)
+"""
 
 #: `up` does what Pulumi would: the nodes are as wanted afterwards.
 PULUMI = """#!/bin/sh
@@ -106,6 +120,18 @@ class Deployed:
         done = self.machines[name].command("sh", "-ec", script)
         assert done.status == 0, done
         return done.out
+
+    def asked(self) -> list[list[str]]:
+        """How the gluster command was called, on all minions."""
+        return [call for machine in self.machines.values() for call in machine.calls("gluster")]
+
+    def answer(self, xml: str) -> None:
+        """Have the servers answer this from now on."""
+        self.machines["minion-2"].path("/run/clients.xml").write_text(xml)
+
+    def clients(self) -> str:
+        """What the servers answer."""
+        return self.machines["minion-2"].path("/run/clients.xml").read_text()
 
     def calls(self) -> list[str]:
         """How pulumi was called."""
@@ -167,7 +193,8 @@ class SiteStack:
     def tamper(self, change: Callable[[str, str], str]) -> None:
         """Change the commands that a minion (its name) is given. That the mounts are right is only said here."""
         status = {"mounted": True, "alive": True, "source": "gluster-1:/MyVolume", "guard": "immutable"}
-        mounted = shlex.join(["echo", json.dumps(status)])
+        client = {"gluster": False, "connections": []}
+        mounted = shlex.join(["printf", "%s\\n", json.dumps(status), json.dumps(client)])
 
         def changed(name: str, command: str) -> str:
             return mounted if "' compare dev/" in command else change(name, command)
@@ -285,7 +312,10 @@ def deployed(
                 (tmp_path / f"machine-{name}").mkdir()
                 machines[name] = Machine(tmp_path / f"machine-{name}")
                 machines[name].stub("systemctl", SYSTEMCTL)
+                machines[name].stub("glusterfs", "echo glusterfs 10.3")
+                _connect(machines[name], ADDRESSES[name])
                 server.tamper = _inside(machines[name])
+            machines["minion-2"].stub("gluster", "cat /run/clients.xml")
             monkeypatch.setenv("GLUSTERFARM_SSH_PRIVATE_KEY", loopback.private_key)
             monkeypatch.setenv("PATH", f"{pulumi}:/usr/sbin:/usr/bin:/sbin:/bin")
             monkeypatch.setenv("KUBECONFIG", "/nonexistent")
@@ -301,6 +331,7 @@ def deployed(
                 output=capsys,
                 entries=entries,
             )
+            made.answer(_both(CLIENTS))
             _deploy(made, monkeypatch)
             yield made
         finally:
@@ -318,6 +349,23 @@ def _cluster(nodes: Path) -> Iterator[int]:
     finally:
         api.shutdown()
         api.server_close()
+
+
+def _connect(machine: Machine, address: str) -> None:
+    """Give the machine the servers' addresses and its own, and its client the connections that CLIENTS has."""
+    ip = shutil.which("ip") or "ip"
+    for each in (address, *(brick.partition(":")[0] for brick in BRICKS)):
+        subprocess.run([*machine.enter, ip, "address", "add", f"{each}/32", "dev", "lo"], check=True)
+    machine.background(sys.executable, "-c", LISTEN, *BRICKS)
+    ports = re.findall(r">10\.111\.0\.31:([0-9]+)<", CLIENTS)
+    connections = [f"--connection={address}:{port},{brick}" for port, brick in zip(ports, BRICKS, strict=True)]
+    machine.install_client(machine.client_body.replace('"$read_only"', f'"$read_only" {shlex.join(connections)}'))
+
+
+def _both(clients: str) -> str:
+    """With minion-2's client, which has the same ports as that of minion-1."""
+    ours = re.compile(r"<client>\s*<hostname>10\.111\.0\.31:.*?</client>", re.DOTALL)
+    return ours.sub(lambda found: found[0] + found[0].replace("10.111.0.31", "10.111.0.32"), clients)
 
 
 def _deploy(made: Deployed, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -345,7 +393,7 @@ def _nodes(state: dict[str, Any]) -> dict[str, dict[str, Any]]:
 def _inside(machine: Machine) -> Any:
     """What turns an SSH command into one that runs in ``machine``."""
     environment = f"PATH={machine.programs} CALLS={machine.calls_file} HOME=/root"
-    enter = f"nsenter --target={machine.init} --mount --pid --wd=/ -- env -i {environment} sh -c"
+    enter = f"{shlex.join(machine.enter)} env -i {environment} sh -c"
     return lambda command: f"{enter} {shlex.quote(command)}"
 
 

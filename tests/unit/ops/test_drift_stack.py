@@ -107,6 +107,7 @@ def test_a_minion_that_is_down_is_passed_over(deployed: Deployed) -> None:
         "looked": ["minion-2"],
         "passedOver": ["minion-1"],
         "findings": [],
+        "notCompared": [],
     }
 
 

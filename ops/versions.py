@@ -1,0 +1,163 @@
+"""Which Gluster versions meet on a volume: the minions' clients against one another, and against the servers.
+
+A client tells each brick the highest op-version its program supports (protocol/client, client-handshake.c), which is
+that of its release: 70200 is 7.2, 100000 any 10.x (libglusterfs, globals.h). What runs on a server tells the same for
+the server, above all its self-heal daemon, which is a client of every brick. A client below what the volume's options
+need is not given the volume when it mounts (glusterd-handshake.c). Gluster's upgrade guide wants the servers upgraded
+before the clients, and in the end the same major version on both
+(https://docs.gluster.org/en/main/Upgrade-Guide/generic-upgrade-procedure/).
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from ipaddress import IPv4Address, IPv6Address
+
+from ops.clients import Client, NotToldError, clients_of
+from ops.farm import Stack
+from ops.finding import Finding, plain, quoted
+from ops.look import Seen, Unseen
+from ops.recorded import Mount
+
+Address = IPv4Address | IPv6Address
+_UPGRADING = "docs/operations.md, 'Upgrading Gluster'"
+_LEVELS = 100  # an op-version has two decimal digits for each part of a release but the first
+_FIRST_OF_RELEASES = 30000  # before them they were 1, 2 and 3
+
+
+def _mounted(seen: Mapping[str, Seen | Unseen]) -> dict[str, Seen]:
+    return {name: what for name, what in seen.items() if isinstance(what, Seen) and what.status.get("mounted")}
+
+
+def judge_minions(seen: Mapping[str, Seen | Unseen]) -> Iterator[Finding]:
+    """A finding for each minion whose installed client is not the one that most minions have.
+
+    Of two that are as common the newer one is wanted. A minion whose recorded script does not tell its version yet is
+    left out.
+    """
+    versions = {name: str(what.status.get("version") or "") for name, what in _mounted(seen).items()}
+    count = Counter(version for version in versions.values() if version)
+    if len(count) <= 1:
+        return
+    wanted = max(count, key=lambda version: (count[version], _newness(version)))
+    for name, version in versions.items():
+        if version and version != wanted:
+            yield Finding(
+                minion=name,
+                what="version",
+                wanted=f"{quoted(wanted)}, as {count[wanted]} of {count.total()} minions have it",
+                found=f"Gluster client {quoted(version)}",
+                remedy=f"install the same client everywhere, none newer than the servers: {_UPGRADING}",
+            )
+
+
+def _newness(version: str) -> tuple[int, ...]:
+    return tuple(int(number) for number in re.findall("[0-9]+", version))
+
+
+async def look_at_servers(stack: Stack, seen: Mapping[str, Seen | Unseen]) -> tuple[list[Finding], list[str]]:
+    """Have one minion ask the servers, and compare them with the clients; give findings, and what was not compared.
+
+    Bounded in time; raises nothing that a minion or a server could cause.
+    """
+    mounted = {name: what for name, what in _mounted(seen).items() if what.status.get("alive")}
+    try:
+        asking = _asking(mounted)
+        minion = next(minion for minion in stack.inventory.minions if minion.name == asking)
+        mount = stack.state.mounts[asking]
+        # While a volume is changed for another, not all minions have the same.
+        same = {name: what for name, what in mounted.items() if stack.state.mounts[name].volume == mount.volume}
+        return judge_servers(mount, same, await clients_of(minion, mount))
+    except NotToldError as error:
+        return [], [f"the servers' versions: {plain(str(error))}"]
+
+
+def _asking(mounted: Mapping[str, Seen]) -> str:
+    """The first minion that can ask the servers. Raises NotToldError."""
+    if not mounted:
+        raise NotToldError("no minion has a mount that answers")
+    for name, what in mounted.items():
+        if what.asks:
+            return name
+    raise NotToldError("no minion has the gluster command; install the package glusterfs-cli on one of them")
+
+
+def judge_servers(
+    mount: Mount, minions: Mapping[str, Seen], clients: Sequence[Client]
+) -> tuple[list[Finding], list[str]]:
+    """Compare the ``minions`` with the servers by what both are as ``clients`` of the volume of ``mount``.
+
+    A minion's client is told from others of that machine by the ports of its connections. Servers are the machines that
+    the minions' clients are connected to. Loopback addresses, which a machine with a brick may have, name nobody.
+    Raises NotToldError when no client is a server's.
+    """
+    versions = {client.at: client.op_version for client in clients if not client.at.address.is_loopback}
+    own = {name: {it.local for it in what.connections} for name, what in minions.items()}
+    machines = {it.remote.address for what in minions.values() for it in what.connections}
+    servers: dict[Address, set[int]] = {}
+    for at in versions.keys() - set().union(*own.values()):
+        if at.address in machines:
+            servers.setdefault(at.address, set()).add(versions[at])
+    if not servers:
+        reason = "comes from a server (of a volume without self-heal none does)"
+        raise NotToldError(f"none of the {len(clients)} client connections of {mount.volume} {reason}")
+    found = {name: {versions[at] for at in ends & versions.keys()} for name, ends in own.items()}
+    silent = [name for name, its in found.items() if not its]
+    theirs = set().union(*servers.values())
+    return (
+        [
+            *([_mixed(mount, servers)] if len(theirs) > 1 else []),
+            *(_differing(name, its, servers) for name, its in found.items() if its - theirs),
+        ],
+        [f"the versions of {', '.join(silent)} with the servers', who know no client of theirs"] if silent else [],
+    )
+
+
+def _mixed(mount: Mount, servers: Mapping[Address, Collection[int]]) -> Finding:
+    """What concerns no single minion."""
+    return Finding(
+        minion="",
+        what="version",
+        wanted=f"one version on all servers of {mount.volume}",
+        found=_servers(servers),
+        remedy=f"upgrade all servers, before any client, and restart what still runs there: {_UPGRADING}",
+    )
+
+
+def _differing(minion: str, found: Collection[int], servers: Mapping[Address, Collection[int]]) -> Finding:
+    newest = max(version for versions in servers.values() for version in versions)
+    newer = "the client is newer, and servers come first: upgrade them"
+    older = "the client is older: drain the node, upgrade it, reboot"
+    return Finding(
+        minion=minion,
+        what="version",
+        wanted=f"that of the servers: {_servers(servers)}",
+        found=f"a running client with {_named(found)}",
+        remedy=f"{newer if max(found) > newest else older}: {_UPGRADING}",
+    )
+
+
+def _servers(servers: Mapping[Address, Collection[int]]) -> str:
+    """ "V on A, B and W on C"; a server where several versions run is there with each."""
+    at: dict[int, list[str]] = {}
+    for address, versions in servers.items():
+        for version in versions:
+            at.setdefault(version, []).append(str(address))
+    return " and ".join(f"{_named([version])} on {', '.join(sorted(at[version]))}" for version in sorted(at))
+
+
+def _named(versions: Collection[int]) -> str:
+    return " and ".join(f"op-version {version}{_release(version)}" for version in sorted(versions))
+
+
+def _release(op_version: int) -> str:
+    """The release an op-version belongs to, without the zeros at its end."""
+    if op_version < _FIRST_OF_RELEASES:
+        return ""
+    rest, patch = divmod(op_version, _LEVELS)
+    parts = [*divmod(rest, _LEVELS), patch]
+    while not parts[-1]:
+        parts.pop()
+    return f" (release {'.'.join(map(str, parts))})"
