@@ -12,9 +12,11 @@ import pytest
 from lab import faults
 from lab.context import CHECKOUT, Lab
 from tests.lab.conftest import eventually
-from tests.support.project import Done, command
+from tests.lab.farm import MOUNT, all_serve, client, pods
+from tests.support.project import Done, Project, command
 
 MINION = "minion-3"
+SITE = f"{MOUNT}/php"
 TIMER = "glusterfarm-heal-mnt-glusterfs.timer"
 UNIT = "/etc/systemd/system/mnt-glusterfs.mount"
 LABEL = "glusterfarm/mounted.dev"
@@ -38,6 +40,9 @@ class Farm:
         findings = json.loads(done.out)["findings"]
         assert done.status == (1 if findings else 0), done.text
         return list(findings)
+
+    def live_slot(self) -> str:
+        return self.on(f"basename $(readlink {SITE}/html)")
 
     def on(self, script: str) -> str:
         return self.lab.exec(MINION, ["sh", "-ec", script]).stdout.strip()
@@ -77,8 +82,10 @@ def test_none(farm: Farm) -> None:
     done = farm.drift()
 
     assert (done.status, done.err) == (0, "")
-    count = len(farm.lab.minions())
-    assert done.out == f"no drift: {count} minions and their nodes against the state of stack dev\n"
+    uncompared, summary = done.out.splitlines()
+    assert summary == f"no drift: {len(farm.lab.minions())} minions and their nodes against the state of stack dev"
+    assert uncompared.startswith("not compared: the servers' versions: no minion has the gluster command; install ")
+    assert farm.findings("--deep") == []
 
 
 @pytest.mark.parametrize(
@@ -140,3 +147,94 @@ def test_a_minion_that_cannot_be_reached_delays_no_other(farm: Farm) -> None:
     assert "cannot be reached: " in said["findings"][0]["found"]
     assert done.seconds < 30, "its own time-out, and nobody else's"
     eventually(lambda: farm.findings() == [], seconds=60, what="it is reached again")
+
+
+@pytest.mark.timeout(420)
+def test_a_file_edited_on_the_volume_is_seen_deep_and_published_again(farm: Farm, project: Project) -> None:
+    serving, slot = {pod["name"] for pod in pods(farm.lab)}, farm.live_slot()
+    farm.on(f"echo edited >>{SITE}/html/helloworld.html && touch {SITE}/html/assets/by-hand")
+    assert farm.findings() == [], "that takes reading every file"
+
+    def seen() -> list[dict[str, Any]]:
+        found = farm.findings("--deep")
+        return found if [it["minion"] for it in found] == [""] else []
+
+    (finding,) = eventually(seen, seconds=60, what="every minion sees it")
+    assert (finding["what"], finding["slot"]) == ("content", slot)
+    assert finding["found"] == f"slot {slot} where assets/by-hand is in no manifest (and 1 more)"
+    assert farm.live_slot() == slot, "looking changes nothing"
+
+    mended = farm.drift("--deep", "--repair")
+    assert mended.status == 0, mended.text
+    assert mended.out.startswith(f"site: content repaired: slot {slot} marked as not whole, published again\n")
+    assert farm.live_slot() != slot, "nobody writes to what is live"
+    eventually(lambda: all_serve(farm.lab), seconds=10, what="both pods serve what was published")
+    assert {pod["name"] for pod in pods(farm.lab)} == serving, "nothing but the publish was run"
+    assert project.preview() == {}
+
+
+@pytest.mark.timeout(600)
+def test_another_release_and_a_damaged_manifest_are_published_again(
+    farm: Farm, project: Project, restored: None
+) -> None:
+    old = farm.live_slot()
+    project.edit("content/index.php", "Reload: ", "Drifted: ")
+    up = project.pulumi("up", "--yes", "--skip-preview")
+    assert up.status == 0, up.text
+    release, slot = json.loads(project.pulumi("stack", "output", "--json").out)["release"], farm.live_slot()
+
+    farm.on(f"ln -s slots/{old} {SITE}/by-hand && mv -T {SITE}/by-hand {SITE}/html")
+    looked = eventually(lambda: one_of_the_site(project), seconds=30, what="every minion sees it")
+    assert (looked["what"], looked["wanted"], looked["mend"]) == ("release", release, "content")
+    assert looked["found"].endswith(f" live at {SITE}")
+    assert farm.live_slot() == old, "looking changes nothing"
+    mended = project.ops("drift", "--repair")
+    assert mended.status == 0, mended.text
+    assert mended.out.startswith("site: content repaired: published again\n")
+    assert farm.live_slot() == slot, "it lay there whole: nothing was written"
+
+    farm.on(f"echo damaged >>{SITE}/slots/{slot}.manifest")
+    looked = eventually(lambda: one_of_the_site(project), seconds=30, what="every minion sees it")
+    assert (looked["what"], looked["slot"], looked["mend"]) == ("content", slot, "content")
+    assert "its manifest does not agree with the release that it names" in looked["found"]
+    mended = project.ops("drift", "--repair")
+    assert mended.status == 0, mended.text
+    assert farm.live_slot() not in (slot, old)
+    assert farm.on(f"cat {SITE}/html/glusterfarm-release") == release
+
+
+def one_of_the_site(project: Project) -> dict[str, Any] | None:
+    """The one finding, where that is of no minion: all see the same."""
+    done = project.ops("drift", "--json")
+    assert done.status == 1, done.text
+    findings = json.loads(done.out)["findings"]
+    return dict(findings[0]) if [it["minion"] for it in findings] == [""] else None
+
+
+@pytest.fixture
+def asking(farm: Farm) -> Iterator[Farm]:
+    """A farm with the servers' own gluster command on a minion: the same package version as the client's there."""
+    server = farm.lab.gluster_servers()[0].name
+    program = farm.lab.exec(server, ["base64", "/usr/sbin/gluster"]).stdout
+    farm.lab.exec(MINION, ["sh", "-ec", "base64 -d >/usr/sbin/gluster && chmod 755 /usr/sbin/gluster"], stdin=program)
+    yield farm
+    farm.on("rm /usr/sbin/gluster")
+
+
+def test_the_versions_are_those_of_the_servers_where_a_minion_can_ask(asking: Farm) -> None:
+    done = asking.drift()
+    assert (done.status, done.err, "not compared" in done.out) == (0, "", False), done.text
+
+
+def test_a_client_older_than_what_is_installed_is_named_and_left_alone(farm: Farm) -> None:
+    running = client(farm.lab, MINION)
+    # What any package manager does with a new version: beside the old file, then over its name.
+    farm.on("cd /usr/sbin && cp -p glusterfsd glusterfsd.new && mv -T glusterfsd.new glusterfsd")
+    (finding,) = farm.findings("--repair")
+    assert (finding["minion"], finding["what"]) == (MINION, "client")
+    assert finding["found"] == f"client {running}, started before its package was upgraded"
+    assert "drain the node" in finding["remedy"]
+    assert client(farm.lab, MINION) == running, "pods rely on it"
+
+    farm.unmount()
+    assert farm.drift("--repair").status == 0

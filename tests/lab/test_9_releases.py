@@ -11,19 +11,13 @@ import pytest
 from lab.context import Lab
 from tests.lab.conftest import eventually, get
 from tests.lab.farm import all_serve, pods, report
-from tests.support.project import Done, Project, command
+from tests.support.project import Project, command
 
 
 @pytest.fixture(autouse=True)
 def serving(lab: Lab) -> None:
     """Each test begins with a farm that serves from every pod."""
     eventually(lambda: all_serve(lab), seconds=90, what="both pods serve")
-
-
-def ops(project: Project, *words: str) -> Done:
-    return command(
-        [".venv/bin/python", "-m", "ops", *words], cwd=project.directory, env=project.lab.environment(), timeout=120
-    )
 
 
 def everywhere(lab: Lab, page: str, text: str) -> bool:
@@ -43,13 +37,13 @@ def test_the_release_before_is_one_command_away_and_so_is_the_way_forward(
         new = json.loads(project.pulumi("stack", "output", "--json").out)["release"]
         shutil.rmtree(project.directory / "content")
 
-        back = ops(project, "rollback")
+        back = project.ops("rollback")
         assert back.status == 0, back.text
         assert old in back.out
         assert "pulumi up" in back.text, "it says that the stack now differs, and what to do"
         eventually(lambda: everywhere(lab, "", "Reload: "), seconds=5, what="the old page from every pod")
 
-        told = json.loads(ops(project, "releases", "--json").out)
+        told = json.loads(project.ops("releases", "--json").out)
         assert told["live"]["release"] == old
         assert told["stackRelease"] == new
         assert [entry["release"] for entry in told["available"] if entry["previous"]] == [new]
@@ -57,15 +51,15 @@ def test_the_release_before_is_one_command_away_and_so_is_the_way_forward(
         assert (last["kind"], last["release"], last["replaced"]) == ("rolled-back", old, new)
         assert (last["added"], last["changed"], last["removed"]) == (0, 1, 0)
 
-        again = ops(project, "rollback", "--to", old)
+        again = project.ops("rollback", "--to", old)
         assert again.status == 2, again.text
         assert f"{old}" in again.err
-        unknown = ops(project, "rollback", "--to", "0123456789ab")
+        unknown = project.ops("rollback", "--to", "0123456789ab")
         assert unknown.status == 2
         assert "0123456789ab" in unknown.err
         assert new in unknown.err, "what there is instead"
 
-        forward = ops(project, "rollback", "--to", new)
+        forward = project.ops("rollback", "--to", new)
         assert forward.status == 0, forward.text
         eventually(lambda: everywhere(lab, "", "Rolled: "), seconds=5, what="the new page from every pod")
         report(record_property, back=round(back.seconds, 1), forward=round(forward.seconds, 1))
