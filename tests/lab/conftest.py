@@ -9,12 +9,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from lab import toolchain
 from lab.context import CHECKOUT, Lab
 from lab.errors import LabError
 from lab.registry import DIRECTORY
 from tests.support.project import Done, Project, command, copy_of_project
+
+#: Of the stack ``two``, on every minion.
+OTHER_PORT = 30081
 
 
 def make(target: str) -> Done:
@@ -78,6 +82,24 @@ def restored() -> Iterator[None]:
 @pytest.fixture
 def project(lab: Lab, tmp_path: Path) -> Project:
     return copy_of_project(lab, tmp_path / "project")
+
+
+@pytest.fixture
+def two(project: Project) -> Iterator[Project]:
+    """Another stack of the same project, for the same machines, with a site, namespace and port of its own."""
+    text = (project.directory / "Pulumi.dev.yaml").read_text()
+    config = yaml.safe_load(text)["config"]
+    config["glusterfarm:content"] |= {"site": "two", "deleteOnDestroy": True}
+    config["glusterfarm:service"] |= {"nodePort": OTHER_PORT}
+    config["glusterfarm:kubernetes"] |= {"namespace": "two"}
+    made = project.pulumi("stack", "init", "two", "--no-select")
+    assert made.status == 0, made.text
+    salt = yaml.safe_load((project.directory / "Pulumi.two.yaml").read_text())
+    project.write("Pulumi.two.yaml", yaml.safe_dump({**salt, "config": config}))
+    yield project
+    for words in (("destroy", "--yes", "--skip-preview"), ("stack", "rm", "--yes", "--preserve-config")):
+        done = project.pulumi(*words, "--stack", "two")
+        assert done.status == 0 or "no stack named" in done.text, done.text
 
 
 def get(url: str, timeout: float = 5) -> str:

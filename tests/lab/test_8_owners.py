@@ -3,42 +3,22 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 
 import pytest
 import yaml
 
 from lab.context import Lab
-from tests.lab.conftest import eventually, get, make
+from tests.lab.conftest import OTHER_PORT, eventually, get, make
 from tests.lab.farm import MOUNT, PAGE, all_serve, client, fault, mounted, visitor
 from tests.support.project import Project
 
 BY_HAND = "/mnt/by-hand"
-OTHER_PORT = 30081
 
 
 @pytest.fixture(autouse=True)
 def serving(lab: Lab) -> None:
     """Each test begins with a farm that serves from every pod."""
     eventually(lambda: all_serve(lab), seconds=90, what="both pods serve")
-
-
-@pytest.fixture
-def two(project: Project) -> Iterator[Project]:
-    """Another stack of the same project, for the same machines, with a site, namespace and port of its own."""
-    text = (project.directory / "Pulumi.dev.yaml").read_text()
-    config = yaml.safe_load(text)["config"]
-    config["glusterfarm:content"] |= {"site": "two", "deleteOnDestroy": True}
-    config["glusterfarm:service"] |= {"nodePort": OTHER_PORT}
-    config["glusterfarm:kubernetes"] |= {"namespace": "two"}
-    made = project.pulumi("stack", "init", "two", "--no-select")
-    assert made.status == 0, made.text
-    salt = yaml.safe_load((project.directory / "Pulumi.two.yaml").read_text())
-    project.write("Pulumi.two.yaml", yaml.safe_dump({**salt, "config": config}))
-    yield project
-    for words in (("destroy", "--yes", "--skip-preview"), ("stack", "rm", "--yes", "--preserve-config")):
-        done = project.pulumi(*words, "--stack", "two")
-        assert done.status == 0 or "no stack named" in done.text, done.text
 
 
 def owners(lab: Lab, minion: str, path: str = MOUNT) -> list[str]:
