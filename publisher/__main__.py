@@ -13,6 +13,7 @@ from pathlib import Path
 from connectors.selection import add_minion_options, chosen_minions
 from connectors.ssh import ConnectError
 from publisher.manifest import Manifest, ManifestError
+from publisher.plan import difference
 from publisher.progress import Progress
 from publisher.publish import Order, publish, remove
 from publisher.remote import Place, PublishError
@@ -40,8 +41,9 @@ def _parser() -> argparse.ArgumentParser:
     publishing = verbs.add_parser(
         "publish",
         help="make the content directory the live release",
-        description="Make the content directory the live release. What a preview showed of it, the manifest"
-        " with digests of 12 digits, is compared with it when it is given on stdin.",
+        description="Make the content directory the live release. What a preview showed of it is compared with"
+        " it when it is given on stdin, and for nothing else: the manifest with digests of 12 digits, or of a large"
+        " site a line a directory.",
     )
     removing = verbs.add_parser("remove", help="delete the site from the volume while a release is live")
     for verb in (publishing, removing):
@@ -62,22 +64,15 @@ async def _publish(options: argparse.Namespace) -> dict[str, object]:
     minions = chosen_minions(options)
     plan = "" if sys.stdin.isatty() else sys.stdin.buffer.read().decode("utf-8", errors="replace")
     manifest = Manifest.of(options.source)
-    if plan.strip() and plan.strip() != manifest.plan().strip():
+    if plan.strip() and (what := difference(plan, manifest.plan())):
         raise PublishError(
-            f"{options.source} is no longer what the preview showed: {_difference(plan, manifest)};"
+            f"{options.source} is no longer what the preview showed: {what};"
             " nothing was published, preview and run again"
         )
     order = Order(source=options.source, manifest=manifest, place=_place(options))
     outcome = dataclasses.asdict(await publish(minions, order, Progress()))
     outcome["verifiedBy"] = outcome.pop("verified_by")
     return outcome
-
-
-def _difference(plan: str, manifest: Manifest) -> str:
-    """A path in which the content differs from the plan."""
-    differing = sorted(set(plan.strip().split("\n")) ^ set(manifest.plan().strip().split("\n")))
-    paths = sorted({line.split(" ", 3)[-1] for line in differing})
-    return f"{paths[0]} changed" + (f", and {len(paths) - 1} more" if len(paths) > 1 else "")
 
 
 async def _remove(options: argparse.Namespace) -> dict[str, object]:

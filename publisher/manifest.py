@@ -29,6 +29,8 @@ Kind = Literal["644", "755", "link", "dir"]
 RESERVED: Final = (b"glusterfarm-release", b"glusterfarm-pod")
 
 SHORT_DIGEST: Final = 12
+#: A plan of more entries than this has a line a directory.
+PLAN_LINES: Final = 2000
 _NO_DIGEST: Final = "-"
 _LINE: Final = re.compile(r"(644|755|link|dir) (\d+) ([0-9a-f]{64}|-) (\S.*| .*)", re.DOTALL)
 _ESCAPE: Final = re.compile(rb"\\x([0-9a-f]{2})")
@@ -110,8 +112,15 @@ class Manifest:
         return hashlib.sha256(self.text.encode()).hexdigest()[:SHORT_DIGEST]
 
     def plan(self) -> str:
-        """The manifest as a preview shows it, with short digests: a diff lists the changed files."""
-        return "".join(entry.line(SHORT_DIGEST) for entry in self.entries)
+        """The manifest as a preview shows it, with short digests: a diff lists the changed files.
+
+        Of more than ``PLAN_LINES`` entries it lists directories: see publisher/plan.py.
+        """
+        if len(self.entries) <= PLAN_LINES:
+            return "".join(entry.line(SHORT_DIGEST) for entry in self.entries)
+        from publisher.plan import directories  # noqa: PLC0415 (it builds on Entry)
+
+        return directories(self.entries, most=PLAN_LINES)
 
 
 def escape(path: bytes) -> str:

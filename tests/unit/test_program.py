@@ -404,6 +404,17 @@ def test_the_plan_names_each_file(stack: StackFiles, preview: Preview) -> None:
     assert [line.split(" ")[-1] for line in plan.splitlines()] == ["assets/site.css", "index.php"]
 
 
+def test_the_plan_of_a_large_site_names_each_directory(stack: StackFiles, preview: Preview) -> None:
+    for number in range(2000):
+        stack.write(f"content/many/{number}.html", "")
+    before = preview().one(LOCAL, "content-publish").inputs["stdin"].splitlines()
+    stack.write("content/many/7.html", "changed")
+    after = preview().one(LOCAL, "content-publish").inputs["stdin"].splitlines()
+
+    assert [line.split(" ")[-1] for line in before] == ["./", "assets/", "many/"]
+    assert {line.split(" ")[-1] for line in set(before) ^ set(after)} == {"many/"}
+
+
 def test_what_is_ignored_changes_nothing(stack: StackFiles, preview: Preview) -> None:
     before = preview()
     stack.write("content/.publishignore", "*.log\n")

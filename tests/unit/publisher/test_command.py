@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from publisher.manifest import Manifest
+from publisher.manifest import PLAN_LINES, Manifest
 from tests.support.site import ONE, TWO, PublishedSite
+from tests.support.trees import Tree
 
 
 def test_the_command_says_what_it_did_in_one_line_of_json(site: PublishedSite) -> None:
@@ -40,6 +41,22 @@ def test_content_that_is_not_what_the_preview_showed_is_not_published(site: Publ
     assert stderr.startswith("error: ")
     assert "no longer what the preview showed: index.php changed; nothing was published" in stderr
     assert all(minion.connections == 0 for minion in site.minions)
+
+
+def test_of_a_large_site_the_plan_is_compared_too_and_needed_for_nothing_else(site: PublishedSite) -> None:
+    large: Tree = {b"many": {f"{number}".encode(): (b"", False) for number in range(PLAN_LINES)}}
+    release = site.content(ONE | large)
+    plan = Manifest.of(site.source).plan()
+    assert [line.rsplit(" ", 1)[1] for line in plan.splitlines()] == ["./", "css/", "many/"]
+    (site.source / "many" / "late").touch()
+    status, stdout, stderr = site.run(plan=plan)
+    assert (status, stdout) == (1, "")
+    assert "no longer what the preview showed: many/ changed; nothing was published" in stderr
+    assert all(minion.connections == 0 for minion in site.minions)
+    (site.source / "many" / "late").unlink()
+    status, stdout, stderr = site.run(plan=plan)
+    assert (status, json.loads(stdout)["release"]) == (0, release), stderr
+    assert site.live() == ONE | large
 
 
 def test_remove_deletes_only_while_its_release_is_live(site: PublishedSite) -> None:
