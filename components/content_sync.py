@@ -8,8 +8,12 @@ from pathlib import Path
 import pulumi
 
 from components.gluster_mount import MountedVolume
-from publisher.manifest import Manifest, ManifestError
+from publisher.clashes import case_clashes
+from publisher.manifest import Manifest, ManifestError, escape
 from settings import Content
+
+#: So many groups of names that clash are told of in a warning.
+_CLASHES = 10
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,7 +33,7 @@ class PublishedContent:
 class ContentSync(pulumi.ComponentResource):
     """Publishes the content with one deployer's command, whose input is the manifest: a preview shows changed files.
 
-    Of a site of more than 2,000 it shows changed directories.
+    Of a site of more than 2,000 it shows changed directories. Names that differ only in case are a warning.
 
     Another one does nothing but remove the site when the stack is destroyed, where that was asked for. It is there
     always, so that asking for it no longer is a change of it and no removal.
@@ -48,6 +52,8 @@ class ContentSync(pulumi.ComponentResource):
         super().__init__("glusterfarm:index:ContentSync", name, None, opts)
         farm = mounted.farm
         manifest = _manifest(content)
+        if clashes := _clashes(manifest):
+            pulumi.log.warn(clashes, self)
         place = ("--mount-path", mounted.path, "--volume", mounted.volume, "--site", content.site)
         where = (*farm.minion_words(), *place)
         removal = farm.at_removal(
@@ -80,3 +86,16 @@ def _manifest(content: Content) -> Manifest:
         return Manifest.of(Path(content.source))
     except ManifestError as error:
         raise pulumi.RunError(f"glusterfarm:content.source: {error}") from None
+
+
+def _clashes(manifest: Manifest) -> str:
+    """The warning about names that differ only in case; '' for none."""
+    clashes = case_clashes(manifest)
+    if not clashes:
+        return ""
+    told = [" and ".join(escape(path) for path in group) for group in clashes[:_CLASHES]]
+    more = f", and {len(clashes) - _CLASHES} more" if len(clashes) > _CLASHES else ""
+    return (
+        f"glusterfarm:content.source: names differ only in case: {', '.join(told)}{more}. They are published, but a"
+        " checkout on macOS or Windows has room for one of them; rename the others"
+    )

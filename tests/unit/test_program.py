@@ -433,6 +433,23 @@ def test_a_rule_that_is_none_is_one_clear_error(stack: StackFiles, preview: Prev
         preview()
 
 
+def test_names_that_differ_only_in_case_are_a_warning(
+    stack: StackFiles, preview: Preview, caplog: pytest.LogCaptureFixture
+) -> None:
+    preview()
+    assert not caplog.records
+    stack.write("content/Index.php", "")
+    for number in range(11):
+        stack.write(f"content/a{number}", "")
+        stack.write(f"content/A{number}", "")
+    run = preview()
+
+    (warning,) = [record.message for record in caplog.records if record.levelname == "WARNING"]
+    assert "names differ only in case: A0 and a0, A1 and a1, A10 and a10" in warning
+    assert "and 2 more. They are published, but a checkout on macOS or Windows has room for one" in warning
+    assert "Index.php" in run.one(LOCAL, "content-publish").inputs["stdin"]
+
+
 def test_exports(preview: Preview) -> None:
     exports = preview().exports
 
