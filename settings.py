@@ -125,6 +125,12 @@ class Content(Model):
     delete_on_destroy: v.Switch = Field(
         default=False, description="Whether `pulumi destroy` removes the site from the volume."
     )
+    verify_sample: v.Verifiers | None = Field(
+        default=None, description="How many of the other minions verify each release; without it all do."
+    )
+    max_unreachable: v.Unreachable = Field(
+        default=0, description="How many of them may be out of reach, besides those whose node is NotReady."
+    )
 
 
 class Php(Model):

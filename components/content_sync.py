@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -66,7 +67,7 @@ class ContentSync(pulumi.ComponentResource):
         # It has no delete of its own: a replaced one's old delete would follow the new publish.
         publish = farm.deployer_command(
             f"{name}-publish",
-            *("publisher", "publish", *where, "--source", content.source),
+            *("publisher", "publish", *where, *farm.cluster_words(), *_jury_words(content), "--source", content.source),
             stdin=manifest.plan(),
             parent=self,
             after=(*mounted.after, removal),
@@ -86,6 +87,14 @@ def _manifest(content: Content) -> Manifest:
         return Manifest.of(Path(content.source))
     except ManifestError as error:
         raise pulumi.RunError(f"glusterfarm:content.source: {error}") from None
+
+
+def _jury_words(content: Content) -> Iterator[str]:
+    """Which of the minions must confirm what is published."""
+    if content.verify_sample is not None:
+        yield from ("--verify-sample", str(content.verify_sample))
+    if content.max_unreachable:
+        yield from ("--max-unreachable", str(content.max_unreachable))
 
 
 def _clashes(manifest: Manifest) -> str:

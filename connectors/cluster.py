@@ -24,11 +24,11 @@ class UnreachableError(ClusterError):
     """No API server answers."""
 
 
-def add_cluster_options(parser: argparse.ArgumentParser) -> None:
+def add_cluster_options(parser: argparse.ArgumentParser, *, required: bool = True) -> None:
     """Give ``parser`` the three options that ``chosen_cluster`` reads."""
-    parser.add_argument("--kubeconfig", required=True, type=Path, help="the cluster's kubeconfig")
+    parser.add_argument("--kubeconfig", required=required, type=Path, help="the cluster's kubeconfig")
     parser.add_argument("--context", help="the context in it (default: its current one)")
-    parser.add_argument("--namespace", required=True, help="where the farm's pods are")
+    parser.add_argument("--namespace", required=required, help="where the farm's pods are")
 
 
 def chosen_cluster(options: argparse.Namespace) -> Cluster:

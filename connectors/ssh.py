@@ -278,8 +278,9 @@ async def _started(
         raise ConnectError(
             f"minion {minion}: a command showed no life for {timeout:g} s; check the machine and its mount"
         ) from None
-    except asyncssh.Error as error:
-        raise ConnectError(f"minion {minion}: the connection was lost ({error.reason}); run again") from None
+    except (asyncssh.Error, ConnectionError) as error:
+        reason = error.reason if isinstance(error, asyncssh.Error) else error.strerror
+        raise ConnectError(f"minion {minion}: the connection was lost ({reason}); run again") from None
 
 
 def _result(

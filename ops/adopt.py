@@ -14,6 +14,7 @@ from ops.farm import stack_of
 from ops.finding import plain
 from ops.pulumi import Pulumi
 from publisher.adopt import Adoption, Docroot, adopt
+from publisher.jury import Jury
 from publisher.progress import Progress
 from publisher.remote import Place, PublishError
 
@@ -55,7 +56,8 @@ async def _run(pulumi: Pulumi, docroot: Docroot) -> tuple[str, Adoption]:
         raise OpsError("no minion of the inventory has the volume mounted yet; run `pulumi up` first")
     mount = stack.state.mounts[minions[0].name]
     place = Place(mount=mount.path, volume=mount.volume, site=stack.config.content.site)
-    return place.path, await adopt(minions, place, docroot=docroot, progress=Progress())
+    jury = Jury.of(stack.config)
+    return place.path, await adopt(minions, place, jury=jury, docroot=docroot, progress=Progress())
 
 
 def _object(path: str, adoption: Adoption) -> dict[str, object]:

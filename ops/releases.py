@@ -19,6 +19,7 @@ from ops.pulumi import Pulumi
 from ops.site import StackSite, site_of, table
 from publisher.crew import assemble
 from publisher.history import Record
+from publisher.jury import NOBODY
 from publisher.remote import PublishError, Site
 from publisher.rollback import available, damaged
 from publisher.slots import State
@@ -68,7 +69,7 @@ def run(options: argparse.Namespace) -> int:
 async def _look(pulumi: Pulumi) -> tuple[Releases, tuple[str, ...]]:
     site = site_of(await stack_of(pulumi))
     try:
-        async with assemble(site.minions, site.published.place, verifiers=0) as crew:
+        async with assemble(site.minions, site.published.place, jury=NOBODY) as crew:
             found = await releases_of(site, crew.publisher)
             if not found.recorded:
                 await asyncio.sleep(_AGAIN_SECONDS)

@@ -14,6 +14,7 @@ from ops.farm import stack_of
 from ops.finding import plain
 from ops.pulumi import Pulumi
 from ops.site import StackSite, site_of
+from publisher.jury import Jury
 from publisher.progress import Progress
 from publisher.remote import PublishError
 from publisher.rollback import Switch, UnavailableError, roll_back
@@ -30,7 +31,7 @@ def options(parser: argparse.ArgumentParser) -> None:
         " rollback goes forward again); `python -m ops releases` lists them",
     )
     parser.epilog = (
-        "The release is verified through another minion before and after the flip, which is undone where that fails."
+        "The release is verified through other minions before and after the flip, which is undone where that fails."
         " Exit status: 0 it is live, 1 it is not, 2 it could not be tried."
     )
 
@@ -50,8 +51,9 @@ def run(options: argparse.Namespace) -> int:
 
 
 async def _run(pulumi: Pulumi, to: str | None) -> tuple[StackSite, Switch]:
-    site = site_of(await stack_of(pulumi))
-    return site, await roll_back(site.minions, site.published.place, to=to, progress=Progress())
+    stack = await stack_of(pulumi)
+    site, jury = site_of(stack), Jury.of(stack.config)
+    return site, await roll_back(site.minions, site.published.place, jury=jury, to=to, progress=Progress())
 
 
 def _object(site: StackSite, switch: Switch) -> dict[str, object]:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from connectors.selection import add_minion_options, chosen_minions
 from connectors.ssh import ConnectError
+from publisher.jury import add_jury_options, chosen_jury
 from publisher.manifest import Manifest, ManifestError
 from publisher.plan import difference
 from publisher.progress import Progress
@@ -51,6 +52,7 @@ def _parser() -> argparse.ArgumentParser:
         verb.add_argument("--mount-path", required=True, help="where every minion mounts the volume")
         verb.add_argument("--volume", required=True, help="the volume that must be mounted there")
         verb.add_argument("--site", required=True, help="the site's directory on the volume")
+    add_jury_options(publishing)
     publishing.add_argument("--source", required=True, type=Path, help="the content directory")
     removing.add_argument("--release", required=True, help="the release that must be live; else nothing is done")
     return parser
@@ -69,7 +71,7 @@ async def _publish(options: argparse.Namespace) -> dict[str, object]:
             f"{options.source} is no longer what the preview showed: {what};"
             " nothing was published, preview and run again"
         )
-    order = Order(source=options.source, manifest=manifest, place=_place(options))
+    order = Order(source=options.source, manifest=manifest, place=_place(options), jury=chosen_jury(options))
     outcome = dataclasses.asdict(await publish(minions, order, Progress()))
     outcome["verifiedBy"] = outcome.pop("verified_by")
     return outcome

@@ -8,6 +8,7 @@ import secrets
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Literal, Self
 
 from components.remote_script import RemoteScript
@@ -15,6 +16,7 @@ from connectors.ssh import ConnectError
 from publisher.crew import assemble
 from publisher.deployment import holder
 from publisher.history import Note, Record, parse_log
+from publisher.jury import Jury
 from publisher.manifest import RESERVED, Entry, Manifest, escape
 from publisher.parallel import in_parts, together
 from publisher.progress import Progress
@@ -117,12 +119,14 @@ class ForeignSite(Site):
         return _ADOPT.inline(SCRIPT.text, verb, self.minion.name, *place, self.docroot, *words, sudo=root)
 
 
-async def adopt(minions: Sequence[Minion], place: Place, *, docroot: Docroot, progress: Progress) -> Adoption:
+async def adopt(
+    minions: Sequence[Minion], place: Place, *, jury: Jury, docroot: Docroot, progress: Progress
+) -> Adoption:
     """Take the site over. Raises PublishError, ConnectError; until the last moment nothing is moved."""
     began = time.monotonic()
-    async with assemble(minions, place, proof=lambda site: ForeignSite.of(site, docroot).survey()) as crew:
-        for reason in crew.passed_over:
-            progress.say(f"warning: left out: {reason}")
+    async with assemble(
+        minions, place, jury=jury, say=progress.say, proof=lambda site: ForeignSite.of(site, docroot).survey()
+    ) as crew:
         publisher = ForeignSite.of(crew.publisher, docroot)
         token, who, gap = secrets.token_hex(8), holder(), None
         odd: tuple[str, ...] = ()
@@ -134,24 +138,23 @@ async def adopt(minions: Sequence[Minion], place: Place, *, docroot: Docroot, pr
                 found = await publisher.listed()
                 odd = await _refusals(publisher, found)
                 manifest = await _manifest(publisher, found, progress)
-                readers = [ForeignSite.of(site, docroot) for site in crew.verifiers]
-                await together(_verify(reader, manifest, progress) for reader in readers)
+                progress.say(f"verifying {len(_sample(manifest))} files through {crew.others}")
+                await crew.each(partial(_verify, docroot=docroot, manifest=manifest))
                 if changed := _changed(found, await publisher.listed()):
                     raise PublishError(f"{changed} while it was read; run again when nothing writes to {place.path}")
                 record, gap = await publisher.take(token, manifest, Note(kind="adopted", who=who))
             if record.slot is None or record.release is None:
                 raise PublishError(f"the release log of {place.path} does not say what was adopted; look at it there")
             try:
-                slot, release = record.slot, record.release
-                await together(verify_live(site, slot, release) for site in crew.everyone)
+                await crew.each(partial(verify_live, slot=record.slot, release=record.release), publisher=True)
             except (PublishError, ConnectError) as error:
-                raise PublishError(f"{error}. It is adopted all the same: release {release} is live") from None
+                raise PublishError(f"{error}. It is adopted all the same: release {record.release} is live") from None
     return Adoption(
         record=record,
         gap=gap,
         odd=odd,
         publisher=publisher.minion.name,
-        verified_by=tuple(site.minion.name for site in crew.verifiers),
+        verified_by=crew.verified,
         seconds=round(time.monotonic() - began, 2),
     )
 
@@ -213,12 +216,15 @@ def _entry(it: Found) -> Entry:
     return Entry(path=it.path, kind="755" if it.mode & _EXECUTABLE else "644", size=it.size, digest="-")
 
 
-async def _verify(site: ForeignSite, manifest: Manifest, progress: Progress) -> None:
-    """Prove that a minion reads some of the files as they are in ``manifest``. Raises PublishError."""
+def _sample(manifest: Manifest) -> Sequence[Entry]:
     files = [entry for entry in manifest.entries if entry.is_file]
-    sample = files[:: max(1, -(-len(files) // _SAMPLE))]
-    progress.say(f"verifying {len(sample)} files through {site.minion.name}")
-    seen = await site.hashed(entry.path for entry in sample)
+    return files[:: max(1, -(-len(files) // _SAMPLE))]
+
+
+async def _verify(site: Site, *, docroot: Docroot, manifest: Manifest) -> None:
+    """Prove that a minion reads some of the files as they are in ``manifest``. Raises PublishError."""
+    sample = _sample(manifest)
+    seen = await ForeignSite.of(site, docroot).hashed(entry.path for entry in sample)
     if wrong := [entry.path for entry in sample if seen.get(entry.path) != entry.digest]:
         raise PublishError(
             f"minion {site.minion.name} does not read in {site.place.path} what others do: {_some(wrong)} different;"

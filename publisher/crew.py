@@ -1,29 +1,35 @@
-"""Which minions take part in a publish: the first that can publishes, others verify."""
+"""Which minions take part in a publish: the first that can publishes, the others verify as soon as they are there."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+import contextlib
+import hashlib
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
+import asyncssh
+
 from connectors import ssh
+from connectors.cluster import ClusterError
+from publisher.jury import Jury
+from publisher.parallel import together
 from publisher.remote import Place, PublishError, Site
 from settings import Minion
 
+#: So many are connected to, and so many read, side by side.
+_AT_ONCE = 64
+#: Who has not answered for so long is looked up in the cluster, and not waited for where another can publish.
+PATIENCE_SECONDS = 3.0
+#: What the cluster said of its nodes is good for so long.
+_FRESH_SECONDS = 5.0
+#: Who does not take leave within that time is left without one.
+_LEAVE_SECONDS = 2.0
+_NAMED = 5
 
-@dataclass(frozen=True, kw_only=True)
-class Crew:
-    """Connected minions with the volume mounted; ``passed_over`` tells of each left out, and why."""
-
-    publisher: Site
-    verifiers: tuple[Site, ...]
-    passed_over: tuple[str, ...]
-
-    @property
-    def everyone(self) -> tuple[Site, ...]:
-        """The publisher and those that verify, each once."""
-        return tuple({site.minion.name: site for site in (self.publisher, *self.verifiers)}.values())
+Proof = Callable[[Site], Awaitable[object]]
 
 
 @asynccontextmanager
@@ -31,62 +37,256 @@ async def assemble(
     minions: Sequence[Minion],
     place: Place,
     *,
-    verifiers: int = 1,
-    proof: Callable[[Site], Awaitable[object]] = Site.state,
+    jury: Jury,
+    turn: str = "",
+    say: Callable[[str], None] = lambda _: None,
+    proof: Proof = Site.state,
 ) -> AsyncIterator[Crew]:
-    """Connect to the first minions, in order, that can be reached and have the volume mounted, as ``proof`` tells.
+    """Connect to the minions of ``jury`` side by side, and go on as soon as one can publish.
 
-    One publishes and ``verifiers`` others verify; where only one is up, as the inventory says, it verifies
-    itself. Raises PublishError when nobody can publish, or fewer than ``verifiers`` others verify.
+    Who takes part has the volume mounted, as ``proof`` tells. Of a sample another ``turn`` (a release, say) takes
+    others. ``say`` is told of those who are missing and may be. Raises PublishError when nobody can publish, or too
+    many cannot verify.
     """
-    up = [minion for minion in minions if minion.state == "up"]
-    passed_over = [f"minion {minion.name} is down, says the inventory" for minion in minions if minion.state != "up"]
-    wanted = min(len(up), 1 + verifiers)
-    ready: list[Site] = []
-    waiting = list(up)
+    crew = Crew(minions, place, jury=jury, turn=turn, say=say, proof=proof)
     try:
-        while waiting and len(ready) < wanted:
-            # Side by side: a black-holed minion costs its 15 s once, not once for every place in the crew.
-            turn, waiting = waiting[: wanted - len(ready)], waiting[wanted - len(ready) :]
-            for found in await asyncio.gather(*(_reach(minion, place, proof) for minion in turn)):
-                if isinstance(found, Site):
-                    ready.append(found)
-                else:
-                    passed_over.append(found)
-        if not ready:
-            raise PublishError(_nobody("no minion can publish", passed_over))
-        if len(ready) < wanted:
-            raise PublishError(
-                _nobody(f"minion {ready[0].minion.name} can publish, but too few others can verify", passed_over)
-            )
-        yield Crew(
-            publisher=ready[0],
-            verifiers=tuple(ready[1:]) or (ready[0],),
-            passed_over=tuple(passed_over),
-        )
+        await crew.gather()
+        yield crew
     finally:
-        for open_site in ready:
-            open_site.connection.close()
-        await asyncio.gather(*(open_site.connection.wait_closed() for open_site in ready))
+        await crew.dismiss()
 
 
-async def _reach(minion: Minion, place: Place, proof: Callable[[Site], Awaitable[object]]) -> Site | str:
-    """The site through ``minion``, proven to be on its mounted volume; or why not."""
-    try:
+@dataclass(frozen=True, kw_only=True)
+class _Missing:
+    minion: Minion
+    reason: str
+
+
+class Crew:
+    """Minions with the volume mounted: the ``publisher``, and those that verify; use ``assemble``.
+
+    ``verified`` names who has done what ``each`` was last asked for; ``passed_over`` tells of each left out, and why.
+    """
+
+    publisher: Site
+    verified: tuple[str, ...] = ()
+
+    def __init__(
+        self,
+        minions: Sequence[Minion],
+        place: Place,
+        *,
+        jury: Jury,
+        turn: str,
+        say: Callable[[str], None],
+        proof: Proof,
+    ) -> None:
+        """Connect to nobody yet."""
+        self._place, self._jury, self._say, self._proof = place, jury, say, proof
+        self._down = [minion.name for minion in minions if minion.state != "up"]
+        self._up = up = [minion for minion in minions if minion.state == "up"]
+        self._line = _line(up, jury, turn)
+        self._wanted = len(up) if jury.sample is None else min(len(up), 1 + jury.sample)
+        self._seats: list[asyncio.Task[Site | None]] = []
+        self._opened: list[asyncssh.SSHClientConnection] = []
+        self._places = asyncio.Semaphore(_AT_ONCE)
+        self._missing: list[_Missing] = []
+        self._judged = 0
+        self._counted: list[_Missing] = []
+        self._judging, self._asking = asyncio.Lock(), asyncio.Lock()
+        self._unready: frozenset[str] = frozenset()
+        self._asked = float("-inf")
+        self._unknown = ""
+
+    @property
+    def others(self) -> str:
+        """Who is to verify what the publisher does, in words; the publisher itself where nobody else is left."""
+        gone = [it.minion for it in self._missing]
+        names = [it.name for it in self._up if it != self.publisher.minion and it not in gone]
+        count = len(names) if self._jury.sample is None else min(len(names), self._jury.sample)
+        if not names:
+            return self.publisher.minion.name
+        return ", ".join(names) if count == len(names) <= _NAMED else f"{count} minions"
+
+    @property
+    def passed_over(self) -> tuple[str, ...]:
+        """Why each who is not here is not."""
+        return (
+            *(f"minion {name} is down, says the inventory" for name in self._down),
+            *(it.reason for it in self._in_order(self._missing)),
+        )
+
+    async def gather(self) -> None:
+        """Find who publishes, while the others are still on their way. Raises PublishError."""
+        self._seats = [asyncio.create_task(self._fill()) for _ in range(self._wanted)]
+        self.publisher = await self._first()
+        if self._jury.sample != 0:
+            for name in self._down:
+                self._say(f"warning: left out: minion {name} is down, says the inventory")
+        await self._judge()
+
+    async def muster(self) -> None:
+        """Wait until everyone is here or known to be missing. Raises PublishError as soon as too many are."""
+        waiting = set(self._seats)
+        while waiting:
+            arrived, waiting = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+            for seat in arrived:
+                seat.result()
+            await self._judge()
+
+    async def each(self, work: Callable[[Site], Awaitable[None]], *, publisher: bool = False) -> None:
+        """Do ``work`` on those who verify, side by side and on each as soon as it is here; on the ``publisher`` too.
+
+        Where nobody else is left the publisher verifies itself. Raises PublishError for those whose work does, and when
+        too many cannot be asked; what the publisher's own raises is passed on.
+        """
+        wrong: dict[str, PublishError] = {}
+        able: set[str] = set()
+
+        async def one(seat: asyncio.Task[Site | None]) -> None:
+            await asyncio.wait({seat})  # which goes on should we be cancelled
+            site = seat.result()
+            if site is None or site is self.publisher or any(it.minion == site.minion for it in self._missing):
+                return
+            try:
+                async with self._places:
+                    await work(site)
+                able.add(site.minion.name)
+            except ssh.ConnectError as error:
+                self._missing.append(_Missing(minion=site.minion, reason=str(error)))
+            except PublishError as error:
+                wrong[site.minion.name] = error
+
+        async def own() -> None:
+            await work(self.publisher)
+
+        await together([*map(one, self._seats), *([own()] if publisher else [])])
+        if wrong:
+            raise PublishError(_all_of(wrong))
+        await self._judge()
+        if not able and not publisher:
+            await own()
+        self.verified = tuple(it.name for it in self._up if it.name in able) or (self.publisher.minion.name,)
+
+    async def dismiss(self) -> None:
+        """Close every connection; a machine that is gone takes no leave, and is not waited for."""
+        for seat in self._seats:
+            seat.cancel()
+        await asyncio.gather(*self._seats, return_exceptions=True)
+        for connection in self._opened:
+            connection.close()
+        if leaving := [asyncio.ensure_future(connection.wait_closed()) for connection in self._opened]:
+            await asyncio.wait(leaving, timeout=_LEAVE_SECONDS)
+            for connection, left in zip(self._opened, leaving, strict=True):
+                if not left.done():
+                    connection.abort()
+            await asyncio.gather(*leaving, return_exceptions=True)
+
+    async def _fill(self) -> Site | None:
+        """Somebody for one place, the next in line; of a sample whoever is missing is replaced."""
+        tried = False
+        for minion in self._line:
+            if tried:
+                await self._judge()
+            tried = True
+            try:
+                return await self._reach(minion)
+            except (ssh.ConnectError, PublishError) as error:
+                self._missing.append(_Missing(minion=minion, reason=str(error)))
+        return None
+
+    async def _reach(self, minion: Minion) -> Site:
+        async with self._places:
+            reaching = asyncio.create_task(self._connect(minion))
+            try:
+                await asyncio.wait({reaching}, timeout=PATIENCE_SECONDS)
+                if not reaching.done() and minion.node in await self._unready_nodes() and not reaching.done():
+                    raise ssh.ConnectError(f"minion {minion.name}: {minion.host}:{minion.port} does not answer")
+                return await reaching
+            finally:
+                reaching.cancel()
+                with contextlib.suppress(BaseException):
+                    await reaching
+
+    async def _connect(self, minion: Minion) -> Site:
         connection = await ssh.connect(minion)
-    except ssh.ConnectError as error:
-        return str(error)
-    reached = Site(minion=minion, connection=connection, place=place)
-    try:
-        await proof(reached)
-    except (PublishError, ssh.ConnectError) as error:
-        connection.close()
-        return str(error)
-    except BaseException:
-        connection.close()
-        raise
-    return reached
+        self._opened.append(connection)
+        site = Site(minion=minion, connection=connection, place=self._place)
+        await self._proof(site)
+        return site
+
+    async def _first(self) -> Site:
+        """Who is first in line of those who are here; an earlier one that is late is not waited for long."""
+        until = float("inf")
+        waiting = set(self._seats)
+        while True:
+            late = False
+            for seat in self._seats:
+                if not seat.done():
+                    late = True
+                elif (site := seat.result()) is not None:
+                    if not late or time.monotonic() >= until:
+                        return site
+                    until = min(until, time.monotonic() + PATIENCE_SECONDS)
+                    break
+            if not waiting:
+                raise PublishError(
+                    "no minion can publish: " + ("; ".join(self.passed_over) or "the inventory names no minion")
+                )
+            timeout = None if until == float("inf") else max(0.0, until - time.monotonic())
+            _, waiting = await asyncio.wait(waiting, timeout=timeout, return_when=asyncio.FIRST_COMPLETED)
+
+    async def _judge(self) -> None:
+        """Tell of those who are missing and may be. Raises PublishError when more are."""
+        if self._jury.sample == 0:
+            return
+        async with self._judging:
+            if new := self._missing[self._judged :]:
+                self._judged += len(new)
+                unready = await self._unready_nodes()
+                for it in new:
+                    if it.minion.node in unready:
+                        self._say(f"warning: left out: {it.reason} (its node {it.minion.node} is NotReady)")
+                counted = [it for it in new if it.minion.node not in unready]
+                self._counted += counted
+                if len(self._counted) <= (most := self._jury.max_unreachable):
+                    for it in counted:
+                        self._say(f"warning: left out: {it.reason} (content.maxUnreachable allows {most})")
+            if len(self._counted) > self._jury.max_unreachable:
+                raise PublishError(self._too_many())
+
+    def _in_order(self, missing: Sequence[_Missing]) -> list[_Missing]:
+        return sorted(missing, key=lambda it: self._up.index(it.minion))
+
+    def _too_many(self) -> str:
+        counted = self._in_order(self._counted)
+        reasons = "; ".join(it.reason for it in counted[:_NAMED])
+        more = f"; and {len(counted) - _NAMED} more" if len(counted) > _NAMED else ""
+        unknown = f" (whether their nodes are NotReady is not known: {self._unknown})" if self._unknown else ""
+        return (
+            f"{len(counted)} of the minions that must verify cannot be asked, and content.maxUnreachable allows"
+            f" {self._jury.max_unreachable}: {reasons}{more}{unknown}. Repair what is wrong there; for planned work"
+            " write state: down into the inventory"
+        )
+
+    async def _unready_nodes(self) -> frozenset[str]:
+        async with self._asking:
+            if self._jury.unready is not None and time.monotonic() - self._asked > _FRESH_SECONDS:
+                try:
+                    self._unready, self._unknown = frozenset(await asyncio.to_thread(self._jury.unready)), ""
+                except ClusterError as error:
+                    self._unready, self._unknown = frozenset(), str(error)
+                self._asked = time.monotonic()
+            return self._unready
 
 
-def _nobody(what: str, passed_over: Sequence[str]) -> str:
-    return f"{what}: " + ("; ".join(passed_over) or "the inventory names no minion")
+def _line(up: Sequence[Minion], jury: Jury, turn: str) -> Iterator[Minion]:
+    """In which order they are asked to take part: as they stand, but behind the first a sample differs by turn."""
+    if jury.sample is None:
+        return iter(up)
+    return iter([*up[:1], *sorted(up[1:], key=lambda it: hashlib.sha256(f"{turn}/{it.name}".encode()).digest())])
+
+
+def _all_of(wrong: dict[str, PublishError]) -> str:
+    first, *others = wrong.values()
+    return str(first) + (f" (and so for {', '.join(list(wrong)[1:])})" if others else "")

@@ -15,7 +15,6 @@ from publisher.crew import Crew
 from publisher.delta import Delta
 from publisher.history import Kind, Note, Record
 from publisher.manifest import Entry, Manifest
-from publisher.parallel import together
 from publisher.progress import Progress
 from publisher.remote import PublishError
 from publisher.slots import Slot, State
@@ -60,13 +59,12 @@ class Deployment:
 
     async def verify_files(self, slot: Slot, entries: Sequence[Entry]) -> None:
         """Prove that those who verify read ``entries`` as they should be. Raises PublishError, ConnectError."""
-        names = ", ".join(site.minion.name for site in self.crew.verifiers)
-        self.progress.say(f"verifying {len(entries)} files of slot {slot} through {names}")
-        await together(verify_files(site, slot, entries) for site in self.crew.verifiers)
+        self.progress.say(f"verifying {len(entries)} files of slot {slot} through {self.crew.others}")
+        await self.crew.each(lambda site: verify_files(site, slot, entries))
 
     async def verify_live(self, slot: Slot, release: str) -> None:
         """Prove that the whole crew sees the release live. Raises PublishError, ConnectError."""
-        await together(verify_live(site, slot, release) for site in self.crew.everyone)
+        await self.crew.each(lambda site: verify_live(site, slot, release), publisher=True)
 
     async def go_live(self, state: State, slot: Slot, release: str, *, kind: Kind, commit: str | None) -> Record:
         """Flip, prove it on every minion of the crew, and undo it where it cannot be proven; give the log's line.

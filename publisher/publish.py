@@ -6,7 +6,7 @@ import asyncio
 import os
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
@@ -15,6 +15,7 @@ from publisher.crew import assemble
 from publisher.delta import Delta
 from publisher.deployment import Deployment, deploying
 from publisher.history import Kind
+from publisher.jury import NOBODY, Jury
 from publisher.manifest import Manifest
 from publisher.parallel import in_parts, together
 from publisher.progress import Progress
@@ -32,11 +33,12 @@ GRACE_SECONDS = 10
 
 @dataclass(frozen=True, kw_only=True)
 class Order:
-    """What to publish (``source``, with its manifest), and where."""
+    """What to publish (``source``, with its manifest), where, and who must confirm it."""
 
     source: Path
     manifest: Manifest
     place: Place
+    jury: Jury = field(default_factory=Jury)
     grace: float = GRACE_SECONDS
     writers: int = WRITERS
 
@@ -64,9 +66,7 @@ async def publish(minions: Sequence[Minion], order: Order, progress: Progress) -
     there, and then it stays as the previous one.
     """
     began = time.monotonic()
-    async with assemble(minions, order.place) as crew:
-        for reason in crew.passed_over:
-            progress.say(f"warning: left out: {reason}")
+    async with assemble(minions, order.place, jury=order.jury, turn=order.manifest.release, say=progress.say) as crew:
         commit = await asyncio.to_thread(commit_of, order.source, order.manifest)
         async with deploying(crew, progress) as deployment:
             slot, action, delta = await _Run(deployment=deployment, order=order, commit=commit).carry_out()
@@ -80,14 +80,14 @@ async def publish(minions: Sequence[Minion], order: Order, progress: Progress) -
         written=len(delta.write),
         removed=delta.gone,
         publisher=crew.publisher.minion.name,
-        verified_by=tuple(site.minion.name for site in crew.verifiers),
+        verified_by=crew.verified,
         seconds=round(time.monotonic() - began, 2),
     )
 
 
 async def remove(minions: Sequence[Minion], place: Place, *, release: str) -> bool:
     """Delete the site while ``release`` is live; False, and nothing done, when it is not."""
-    async with assemble(minions, place, verifiers=0) as crew:
+    async with assemble(minions, place, jury=NOBODY) as crew:
         if (await crew.publisher.state()).live_release != release:
             return False
         async with deploying(crew, Progress()) as deployment:
@@ -140,15 +140,15 @@ class _Run:
             files=len(delta.write),
             size=size,
         )
-        await publisher.begin(token, slot, fresh=base is None, remove=delta.remove)
-        await self._extract(slot, delta)
-        await deployment.verify_files(slot, delta.write)
+        # Whom we cannot do without stops us as soon as that is known.
+        await together([self._fill(slot, delta, fresh=base is None), deployment.crew.muster()])
         await publisher.commit(token, slot, manifest)
         return delta
 
-    async def _extract(self, slot: Slot, delta: Delta) -> None:
+    async def _fill(self, slot: Slot, delta: Delta, *, fresh: bool) -> None:
         root, progress = os.fsencode(self.order.source), self.deployment.progress
         publisher, token = self.deployment.crew.publisher, self.deployment.token
+        await publisher.begin(token, slot, fresh=fresh, remove=delta.remove)
         if delta.directories:
             # Before the files and by one: of two tars that make the same directory one fails.
             stream = TarStream(root=root, entries=delta.directories, moved=lambda *_: None)
@@ -157,3 +157,4 @@ class _Run:
             send(publisher, slot, part, root=root, token=token, progress=progress)
             for part in in_parts([entry for entry in delta.write if entry.kind != "dir"], self.order.writers)
         )
+        await self.deployment.verify_files(slot, delta.write)

@@ -21,6 +21,8 @@ SCRIPT = RemoteScript(name="publish")
 #: How long a verb may show no sign of life. A volume that lost a brick's host stalls for up to twice its
 #: ping-timeout (84 s at the default of 42) and then goes on.
 PATIENCE_SECONDS = 120
+#: Bytes a second at which a minion reads a large file, at the least: many may read it at once.
+SLOWEST_READER = 1 << 20
 #: After so long without a sign of life from us the lock is taken from us, and our writers are ended.
 SILENCE_SECONDS = 60
 
@@ -83,9 +85,16 @@ class Site:
         seen = json.loads(await self._run("live"))
         return seen["slot"], seen["release"]
 
-    async def digests(self, slot: Slot, paths: Iterable[bytes], *, links: bool = False) -> dict[bytes, str]:
-        """The SHA-256 of files (or of links' targets) as this minion reads them; without the unreadable."""
-        listed = await self._run("link_digests" if links else "digests", slot, input=_terminated(paths))
+    async def digests(
+        self, slot: Slot, paths: Iterable[bytes], *, links: bool = False, size: int = 0
+    ) -> dict[bytes, str]:
+        """The SHA-256 of files (or of links' targets) as this minion reads them; without the unreadable.
+
+        Nothing may be heard of a large file for as long as it takes to read it: so of ``size`` bytes in all.
+        """
+        verb = "link_digests" if links else "digests"
+        patience = PATIENCE_SECONDS + size / SLOWEST_READER
+        listed = await self._run(verb, slot, input=_terminated(paths), patience=patience)
         return {record[66:]: record[:64].decode() for record in listed.split(b"\0") if record}
 
     async def paths(self, slot: Slot) -> dict[bytes, str]:
@@ -141,8 +150,14 @@ class Site:
         place = (self.place.mount, self.place.volume, self.place.site)
         return SCRIPT.inline(verb, self.minion.name, *place, *words, sudo=self.minion.user != "root")
 
-    async def _run(self, verb: str, *words: str, input: bytes | AsyncIterable[bytes] = b"") -> bytes:  # noqa: A002
-        result = await ssh.run(self.connection, self._command(verb, *words), input=input, timeout=PATIENCE_SECONDS)
+    async def _run(
+        self,
+        verb: str,
+        *words: str,
+        input: bytes | AsyncIterable[bytes] = b"",  # noqa: A002
+        patience: float = PATIENCE_SECONDS,
+    ) -> bytes:
+        result = await ssh.run(self.connection, self._command(verb, *words), input=input, timeout=patience)
         if result.exit_status != 0:
             self._fail(result)
         return result.stdout

@@ -11,6 +11,7 @@ from typing import Final
 from publisher.crew import assemble
 from publisher.deployment import deploying
 from publisher.history import Record
+from publisher.jury import Jury
 from publisher.progress import Progress
 from publisher.remote import Place, PublishError
 from publisher.slots import SLOTS, Flip, Slot, State, Unchanged, decide
@@ -34,15 +35,15 @@ class Switch:
     seconds: float
 
 
-async def roll_back(minions: Sequence[Minion], place: Place, *, to: str | None, progress: Progress) -> Switch:
+async def roll_back(
+    minions: Sequence[Minion], place: Place, *, jury: Jury, to: str | None, progress: Progress
+) -> Switch:
     """Make the release ``to`` live, or the previous one; proven as a publish is, and undone where it cannot be.
 
     Raises UnavailableError, PublishError, ConnectError.
     """
     began = time.monotonic()
-    async with assemble(minions, place) as crew:
-        for reason in crew.passed_over:
-            progress.say(f"warning: left out: {reason}")
+    async with assemble(minions, place, jury=jury, turn=to or "", say=progress.say) as crew:
         publisher = crew.publisher
         choose(await publisher.state(), to)  # before anything is touched, the lock included
         async with deploying(crew, progress) as deployment:
@@ -57,7 +58,7 @@ async def roll_back(minions: Sequence[Minion], place: Place, *, to: str | None, 
     return Switch(
         record=record,
         publisher=publisher.minion.name,
-        verified_by=tuple(site.minion.name for site in crew.verifiers),
+        verified_by=crew.verified,
         seconds=round(time.monotonic() - began, 2),
     )
 

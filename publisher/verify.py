@@ -57,8 +57,9 @@ async def disagreements(site: Site, slot: Slot, manifest: Manifest) -> list[str]
 async def _read(site: Site, slot: Slot, entries: Sequence[Entry], seen: dict[bytes, str]) -> None:
     """Add what the minion reads to ``seen``."""
     for links in (False, True):
-        if paths := [entry.path for entry in entries if entry.is_file is not links]:
-            seen.update(await site.digests(slot, paths, links=links))
+        if part := [entry for entry in entries if entry.is_file is not links]:
+            size = sum(entry.size for entry in part)
+            seen.update(await site.digests(slot, [entry.path for entry in part], links=links, size=size))
 
 
 def _differs(site: Site, slot: Slot, entries: Sequence[Entry], seen: dict[bytes, str]) -> str:

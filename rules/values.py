@@ -230,6 +230,8 @@ ServiceType = Annotated[
     Literal["ClusterIP", "NodePort", "LoadBalancer"], Rule("ClusterIP, NodePort or LoadBalancer", "NodePort")
 ]
 NodePort = Annotated[int, Strict(), Field(ge=30000, le=32767), Rule("a whole number from 30000 to 32767", 30080)]
+Verifiers = Annotated[int, Strict(), Field(ge=1, le=10_000), Rule("a whole number of minions from 1 to 10000", 5)]
+Unreachable = Annotated[int, Strict(), Field(ge=0, le=10_000), Rule("a whole number of minions from 0 to 10000", 1)]
 Switch = Annotated[bool, Strict(), Rule("true or false", True)]
 PrivateKey = Annotated[
     str,

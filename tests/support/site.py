@@ -9,10 +9,12 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from publisher.history import Record, parse_log
+from publisher.jury import Jury
 from publisher.manifest import Manifest
 from publisher.progress import Progress
 from publisher.publish import Order, Outcome, publish
@@ -54,8 +56,10 @@ class PublishedSite:
         write_tree(self.source, tree)
         return Manifest.of(self.source).release
 
-    def publish(self, tree: Tree | None = None, *, grace: float = 0) -> Outcome:
-        """Publish the content (``tree``, when given) in this process."""
+    def publish(
+        self, tree: Tree | None = None, *, grace: float = 0, jury: Jury | None = None, down: Sequence[str] = ()
+    ) -> Outcome:
+        """Publish the content (``tree``, when given) in this process; of ``down`` the inventory says that they are."""
         if tree is not None:
             self.content(tree)
         order = Order(
@@ -63,10 +67,12 @@ class PublishedSite:
             manifest=Manifest.of(self.source),
             place=Place(mount=str(self.volume), volume="MyVolume", site="php"),
             grace=grace,
+            jury=jury or Jury(),
         )
+        entries = [minion.entry(state="down" if minion.name in down else "up") for minion in self.minions]
         out = io.StringIO()
         try:
-            return asyncio.run(publish([minion.entry() for minion in self.minions], order, Progress(out=out)))
+            return asyncio.run(publish(entries, order, Progress(out=out)))
         finally:
             self.said = out.getvalue().splitlines()
 

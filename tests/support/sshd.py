@@ -51,6 +51,8 @@ class LoopbackMinion:
     forwarding: bool = True
     #: Changes each command before it runs.
     tamper: Callable[[str], str] = lambda command: command
+    #: Whether it is gone, with all its connections, when it is asked for a command.
+    dies: Callable[[str], bool] = lambda command: False
     running: set[asyncio.subprocess.Process] = field(default_factory=set)
 
     def entry(self, **changed: Any) -> Minion:
@@ -62,6 +64,9 @@ class LoopbackMinion:
         """Run what a client asks for, and end it when the client goes, as sshd does: by the end of its stdin."""
         command = self.tamper(process.command or "")
         self.commands.append(command)
+        if self.dies(command):
+            process.channel.get_connection().abort()
+            return
         child = await asyncio.create_subprocess_exec(
             *in_namespace(self.mountinfo, "sh", "-c", f"exec {command}"),
             stdin=asyncio.subprocess.PIPE,

@@ -398,6 +398,17 @@ def test_content_outlives_the_stack_unless_asked_otherwise(stack: StackFiles, pr
         assert f"{LOCAL} content-removal" in run.one(LOCAL, "content-publish").depends_on, "it goes after the pods"
 
 
+def test_who_must_verify_is_told_to_the_publish_and_asks_nothing_of_a_preview(
+    stack: StackFiles, preview: Preview
+) -> None:
+    everyone = preview().one(LOCAL, "content-publish").inputs["create"]
+    stack.values["content"] |= {"verifySample": 2, "maxUnreachable": 1}
+    some = preview().one(LOCAL, "content-publish").inputs["update"]
+
+    assert " --kubeconfig kubeconfig --namespace glusterfarm --source content" in everyone
+    assert " --verify-sample 2 --max-unreachable 1 --source content" in some
+
+
 def test_the_plan_names_each_file(stack: StackFiles, preview: Preview) -> None:
     plan = preview().one(LOCAL, "content-publish").inputs["stdin"]
 

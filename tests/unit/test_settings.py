@@ -175,6 +175,9 @@ CONFIG_MISTAKES: list[tuple[str, object, str, tuple[str, ...]]] = [
     ("service.port", 0, "service.port", ("0 is too small", "a whole number from 1 to 65535", "for example 80")),
     ("service.port", 65536, "service.port", ("65536 is too large", "a whole number from 1 to 65535")),
     ("service.port", "80", "service.port", ("'80' is text", "for example 80, without quotes")),
+    ("content.verifySample", 0, "content.verifySample", ("0 is too small", "from 1 to 10000", "for example 5")),
+    ("content.verifySample", "all", "content.verifySample", ("'all' is text", "a whole number of minions")),
+    ("content.maxUnreachable", -1, "content.maxUnreachable", ("-1 is too small", "from 0 to 10000", "for example 1")),
     ("service.nodePort", 80, "service.nodePort", ("80 is too small", "from 30000 to 32767", "for example 30080")),
     ("service.nodePort", 32768, "service.nodePort", ("32768 is too large", "from 30000 to 32767")),
     (

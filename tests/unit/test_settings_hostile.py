@@ -64,7 +64,13 @@ def full_config() -> dict[str, Any]:
     return {
         "inventory": "inventory.yaml",
         "gluster": {"servers": ["gluster-1"], "volume": "MyVolume", "mountPath": "/mnt/g", "options": ["acl"]},
-        "content": {"source": "content", "site": "php", "deleteOnDestroy": False},
+        "content": {
+            "source": "content",
+            "site": "php",
+            "deleteOnDestroy": False,
+            "verifySample": 5,
+            "maxUnreachable": 0,
+        },
         "php": {"image": "php:8", "replicas": 2, "env": {"NAME": "value"}, "probePath": "/"},
         "service": {"type": "NodePort", "port": 80, "nodePort": 30080},
         "kubernetes": {"kubeconfig": "kubeconfig", "context": "admin@prod", "namespace": "farm"},

@@ -104,6 +104,16 @@ def test_a_connection_that_is_lost_is_an_error_that_names_the_minion(minion: Loo
         asyncio.run(there())
 
 
+def test_a_machine_that_vanishes_under_a_command_is_the_same_error(minion: LoopbackMinion) -> None:
+    async def there() -> None:
+        async with await ssh.connect(minion.entry()) as connection:
+            await ssh.run(connection, "true", timeout=20)
+
+    minion.dies = lambda command: command == "true"
+    with pytest.raises(ConnectError, match=r"minion minion-1: the connection was lost .*run again"):
+        asyncio.run(there())
+
+
 def test_what_is_held_ends_with_the_context(minion: LoopbackMinion, tmp_path: Path) -> None:
     async def there() -> bool:
         async with await ssh.connect(minion.entry()) as connection:

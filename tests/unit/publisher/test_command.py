@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 from publisher.manifest import PLAN_LINES, Manifest
+from tests.support.nodes import cluster_of
 from tests.support.site import ONE, TWO, PublishedSite
 from tests.support.trees import Tree
 
@@ -81,6 +82,33 @@ def test_remove_leaves_what_is_not_ours(site: PublishedSite) -> None:
     (site.path / "uploads").mkdir()
     assert json.loads(site.run("remove", "--release", release)[1])["removed"] is True
     assert [path.name for path in site.path.iterdir()] == ["uploads"]
+
+
+def test_the_cluster_tells_whose_absence_is_excused(site: PublishedSite, tmp_path: Path) -> None:
+    site.content(ONE)
+    site.loopback.stop(site.minions[1])
+    source = ("--source", str(site.source))
+    for said, status in {"True": 1, "False": 0, "Unknown": 0, "": 0}.items():
+        with cluster_of({"minion-1": "True", "minion-2": said}, tmp_path) as kubeconfig:
+            where = ("--kubeconfig", str(kubeconfig), "--context", "farm", "--namespace", "php")
+            found = site.run("publish", *where, *source)
+        assert found[0] == status, found
+        assert ("node minion-2 is NotReady" in found[2]) == (status == 0)
+    with cluster_of({}, tmp_path) as kubeconfig:
+        status, _, stderr = site.run("publish", "--kubeconfig", str(kubeconfig), *source)
+    assert (status, "Traceback" in stderr) == (1, False), "a node that is not there is not one that is NotReady"
+    status, _, stderr = site.run("publish", "--kubeconfig", str(tmp_path / "none"), *source)
+    assert status == 1
+    assert "is not known: kubeconfig" in stderr
+    assert json.loads(site.run("publish", "--max-unreachable", "1", *source)[1])["verifiedBy"] == ["minion-1"]
+
+
+def test_a_sample_of_the_others_is_enough_where_that_is_asked_for(site: PublishedSite) -> None:
+    site.content(ONE)
+    site.minions.append(site.loopback.minion("minion-3", site.volume))
+    status, stdout, stderr = site.run("publish", "--verify-sample", "1", "--source", str(site.source))
+    assert status == 0, stderr
+    assert len(json.loads(stdout)["verifiedBy"]) == 1
 
 
 def test_a_wrong_name_and_an_unreadable_inventory_are_one_clear_line(site: PublishedSite, tmp_path: Path) -> None:
