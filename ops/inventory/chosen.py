@@ -1,0 +1,45 @@
+"""Which inventory file a command is about: one that is named, or that of a stack."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from ops.config import stack_file
+from ops.errors import OpsError
+from settings import SettingsError
+
+
+def add_inventory_options(parser: argparse.ArgumentParser, *, flag: str) -> None:
+    """Give ``parser`` what ``chosen_inventory`` reads: a file (``flag``) or --stack."""
+    which = parser.add_mutually_exclusive_group(required=True)
+    which.add_argument(flag, dest="inventory", metavar="INVENTORY", type=Path, help="the program's inventory file")
+    which.add_argument("--stack", metavar="S", help="the inventory file that Pulumi.S.yaml names")
+
+
+def chosen_inventory(options: argparse.Namespace) -> Path:
+    """The path. Raises OpsError."""
+    if options.inventory is not None:
+        path: Path = options.inventory
+        return path
+    configured = configured_of(options.stack).get("inventory")
+    if not isinstance(configured, str) or not configured:
+        raise OpsError(f"{stack_file.stack_file(options.stack)} names no inventory; see `python -m ops config check`")
+    return Path(configured)
+
+
+def configured_of(stack: str) -> dict[str, Any]:
+    """The settings of a stack that can be read without a key, without the project's name. Raises OpsError."""
+    project, path = stack_file.project(), stack_file.stack_file(stack)
+    if not path.exists():
+        known = ", ".join(stack_file.stacks())
+        raise OpsError(f"there is no {path} here{f'; there are {known}' if known else ''}")
+    configured = stack_file.read(path, project)
+    if configured.mistakes:
+        raise OpsError(str(SettingsError(str(path), configured.mistakes)))
+    return {
+        full.partition(":")[2]: text
+        for full, text in (configured.config or {}).items()
+        if full.startswith(f"{project}:") and full not in configured.secret
+    }

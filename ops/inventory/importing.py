@@ -1,0 +1,133 @@
+"""``python -m ops inventory import``: the minions of an Ansible inventory, in the form that the program reads."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ops.errors import OpsError
+from ops.finding import plain
+from ops.inventory import ansible, ssh_options
+from ops.inventory.chosen import add_inventory_options, chosen_inventory
+from ops.inventory.inventory_file import InventoryFile
+from ops.inventory.merge import Change, Defaults, merge
+from ops.inventory.ssh_options import Jump, UnreadableOptionsError
+from ops.inventory.told import Source, listed
+
+
+@dataclass(frozen=True, kw_only=True)
+class Report:
+    """What an import changed in ``path``, or would; whose host keys are missing then; the notes and whose each is."""
+
+    path: str
+    minions: int
+    changes: tuple[Change, ...]
+    unscanned: tuple[str, ...]
+    notes: tuple[tuple[str, tuple[str, ...]], ...]
+    written: bool
+
+
+def options(parser: argparse.ArgumentParser) -> None:
+    """The action's options."""
+    parser.add_argument(
+        "source", metavar="FILE_OR_DIR", type=Path, help="an Ansible inventory: whatever `ansible-inventory -i` takes"
+    )
+    parser.add_argument("--group", help="the Ansible group whose hosts are minions (default: kubespray's kube_node)")
+    parser.add_argument("--user", help="who logs in on new minions of which the source does not say it (root)")
+    parser.add_argument("--bastion", metavar="USER@HOST[:PORT]", help="what new ones without one are reached through")
+    add_inventory_options(parser, flag="--output")
+    parser.add_argument("--check", action="store_true", help="write nothing, only show what would change")
+    parser.add_argument("--json", action="store_true", help="one JSON object on stdout")
+    parser.epilog = (
+        "Host keys that the file has stay with their minions."
+        " Exit status: 0 written, or nothing changed; 1 with --check: something would change; 2 could not."
+    )
+
+
+def run(options: argparse.Namespace) -> int:
+    """Import and tell; give the exit status. Raises OpsError."""
+    path = chosen_inventory(options)
+    defaults = Defaults(user=options.user, bastion=_jump(options.bastion))
+    file = InventoryFile.read(path, new=True)
+    source = ansible.read(options.source, group=options.group)
+    report = bring_in(file, source, defaults, write=not options.check)
+    print(json.dumps(_object(report)) if options.json else "\n".join(_text(report)))
+    return 1 if report.changes and options.check else 0
+
+
+def bring_in(file: InventoryFile, source: Source, defaults: Defaults, *, write: bool) -> Report:
+    """Make the minions of ``file`` those of ``source``. Raises OpsError."""
+    changes = merge(file, source.checked(), defaults)
+    file.text()  # refused before anything is said
+    if write:
+        file.write()
+    nameless = {it.name for it in source.machines if it.user is None and defaults.user is None}
+    unnamed = [it.minion for it in changes if it.kind == "added" and it.minion in nameless]
+    if unnamed:
+        source.notes["nothing says who logs in, so it is root; --user names another"] = unnamed
+    silent = {name for it in source.machines if it.bastion is None for name in (it.name, it.node or it.name)}
+    with_bastion = [
+        it["name"] for it in file.minions if it.get("bastion") and silent & {it["name"], it.get("node", it["name"])}
+    ]
+    if with_bastion:
+        source.notes["nothing is said of a bastion, so it is as in the file or as --bastion says"] = with_bastion
+    return Report(
+        path=str(file.path),
+        minions=len(file.minions),
+        changes=changes,
+        unscanned=tuple(_unscanned(file)),
+        notes=tuple((text, tuple(whose)) for text, whose in source.notes.items()),
+        written=write and file.changed,
+    )
+
+
+def _jump(text: str | None) -> Jump | None:
+    try:
+        jump = ssh_options.read(f"-J {text}").jump if text else None
+    except UnreadableOptionsError as error:
+        raise OpsError(f"--bastion {text!r}: {error}; for example jump@bastion.example.com:22") from None
+    if jump and not jump.user:
+        raise OpsError(f"--bastion {text!r} names no user; for example jump@bastion.example.com:22")
+    return jump
+
+
+def _unscanned(file: InventoryFile) -> Iterator[str]:
+    bastions = [it["bastion"] for it in file.minions if it.get("bastion")]
+    yield from dict.fromkeys(f"bastion {it['host']}" for it in bastions if "hostKey" not in it)
+    yield from (it["name"] for it in file.minions if "hostKey" not in it)
+
+
+def _object(report: Report) -> dict[str, Any]:
+    by_kind = {kind: [it for it in report.changes if it.kind == kind] for kind in ("added", "removed", "changed")}
+    return {
+        "inventory": report.path,
+        "written": report.written,
+        "minions": report.minions,
+        "added": [it.minion for it in by_kind["added"]],
+        "removed": [it.minion for it in by_kind["removed"]],
+        "changed": [
+            {"minion": it.minion, "keys": {key: {"now": now, "was": was} for key, (now, was) in it.keys.items()}}
+            for it in by_kind["changed"]
+        ],
+        "withoutHostKey": list(report.unscanned),
+        "notes": [{"what": text, "minions": list(whose)} for text, whose in report.notes],
+    }
+
+
+def _text(report: Report) -> Iterator[str]:
+    counts = {kind: sum(it.kind == kind for it in report.changes) for kind in ("added", "removed", "changed")}
+    told = ", ".join(f"{count} {kind}" for kind, count in counts.items() if count)
+    verdict = f"{'written' if report.written else 'not written'}: {told}" if report.changes else "nothing changed"
+    yield f"{report.path}: {verdict}; {report.minions} minion{'' if report.minions == 1 else 's'}"
+    yield from (f"  {plain(it.line())}" for it in report.changes)
+    for text, whose in report.notes:
+        yield f"note: {text} ({listed(whose)})"
+    if report.unscanned:
+        yield (
+            f"host keys are missing: {listed(report.unscanned)};"
+            " the program refuses the file until each has its hostKey"
+        )

@@ -1,0 +1,87 @@
+"""What a source tells of the machines: Ansible's inventory or the cluster's nodes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from ops.errors import OpsError
+from ops.inventory.ssh_options import Jump
+from rules.rule import Finding
+from settings import Minion, Mistake, SettingsError, mistakes, validate
+
+
+@dataclass(frozen=True, kw_only=True)
+class Told:
+    """One machine. None is what the source does not say; ``bastion`` is False when it says that there is none.
+
+    ``place`` and ``origins`` (of the inventory's keys) are for messages: "host web-1", {"port": "ansible_port"}.
+    """
+
+    name: str
+    host: str
+    port: int | None = None
+    user: str | None = None
+    node: str | None = None
+    bastion: Jump | bool | None = None
+    place: str
+    origins: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(kw_only=True)
+class Source:
+    """All machines that a source tells of, in its order, and what could not be taken over: a text and whose it is."""
+
+    name: str
+    machines: list[Told] = field(default_factory=list)
+    notes: dict[str, list[str]] = field(default_factory=dict)
+    mistakes: list[Mistake] = field(default_factory=list)
+
+    def note(self, text: str, machine: str) -> None:
+        """Say ``text`` of ``machine``."""
+        whose = self.notes.setdefault(text, [])
+        if machine not in whose:
+            whose.append(machine)
+
+    def add(self, machine: Told) -> None:
+        """Take ``machine``, or note what the settings would refuse in it."""
+        entry = plain(machine)
+        _, found = validate(Minion, entry)
+        wrong = [it for it in found if not lacks_key(it)]
+        for it in mistakes("", Minion, wrong):
+            origin = machine.origins.get(it.key.partition(".")[0], it.key)
+            self.mistakes.append(replace(it, key=f"{machine.place}: {origin}"))
+        self.machines.append(machine)
+
+    def checked(self) -> Sequence[Told]:
+        """The machines. Raises OpsError with every mistake."""
+        if self.mistakes:
+            raise OpsError(str(SettingsError(self.name, self.mistakes)))
+        return self.machines
+
+
+def plain(machine: Told) -> dict[str, Any]:
+    """As an inventory would have it, without host keys."""
+    entry: dict[str, Any] = {"name": machine.name, "host": machine.host, "port": machine.port, "user": machine.user}
+    entry |= {"node": machine.node, "bastion": plain_jump(machine.bastion) if machine.bastion else None}
+    return {key: value for key, value in entry.items() if value is not None}
+
+
+def plain_jump(jump: Jump | bool) -> dict[str, Any] | None:
+    """A bastion as an inventory has it, without its key."""
+    if isinstance(jump, bool):
+        return None
+    entry = {"host": jump.host, "port": jump.port, "user": jump.user}
+    return {key: value for key, value in entry.items() if value is not None}
+
+
+def lacks_key(it: Finding) -> bool:
+    """Whether all that is wrong is that nobody has scanned a host key yet."""
+    return it.kind == "missing" and it.place[-1:] == ("hostKey",) and it.place[:1] != ("others",)
+
+
+def listed(names: Iterable[str], most: int = 5) -> str:
+    """Names on one line, the first few of many."""
+    names = list(names)
+    return ", ".join([*names[:most], *([f"{len(names) - most} more"] if len(names) > most else [])])
