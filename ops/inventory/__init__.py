@@ -10,7 +10,7 @@ def options(parser: argparse.ArgumentParser) -> None:
     """The verb's options."""
     actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
     for name, module, purpose in (
-        ("import", "importing", "list the minions from an Ansible inventory, and show what changed"),
+        ("import", "importing", "list the minions from an Ansible inventory or the cluster, and show what changed"),
     ):
         chosen = import_module(f"ops.inventory.{module}")
         its = actions.add_parser(name, help=purpose, description=f"{purpose[0].upper()}{purpose[1:]}.")

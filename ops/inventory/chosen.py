@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import json
 from pathlib import Path
-from typing import Any
 
 from ops.config import stack_file
 from ops.errors import OpsError
-from settings import SettingsError
+from settings import Kubernetes, SettingsError, mistakes, validate
 
 
 def add_inventory_options(parser: argparse.ArgumentParser, *, flag: str) -> None:
@@ -24,12 +24,26 @@ def chosen_inventory(options: argparse.Namespace) -> Path:
         path: Path = options.inventory
         return path
     configured = configured_of(options.stack).get("inventory")
-    if not isinstance(configured, str) or not configured:
+    if not configured:
         raise OpsError(f"{stack_file.stack_file(options.stack)} names no inventory; see `python -m ops config check`")
     return Path(configured)
 
 
-def configured_of(stack: str) -> dict[str, Any]:
+def cluster_of(stack: str) -> Kubernetes:
+    """How the stack reaches its cluster. Raises OpsError."""
+    text = configured_of(stack).get("kubernetes", "")
+    try:
+        raw = json.loads(text)
+    except ValueError:
+        raw = text or {}
+    kubernetes, found = validate(Kubernetes, raw)
+    if kubernetes is None:
+        key = f"{stack_file.stack_file(stack)}: kubernetes."
+        raise OpsError(str(SettingsError("the stack", mistakes(key, Kubernetes, found))))
+    return kubernetes
+
+
+def configured_of(stack: str) -> dict[str, str]:
     """The settings of a stack that can be read without a key, without the project's name. Raises OpsError."""
     project, path = stack_file.project(), stack_file.stack_file(stack)
     if not path.exists():

@@ -1,4 +1,4 @@
-"""``python -m ops inventory import``: the minions of an Ansible inventory, in the form that the program reads."""
+"""``python -m ops inventory import``: the minions of an Ansible inventory or the cluster, as the program reads them."""
 
 from __future__ import annotations
 
@@ -9,10 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from connectors.cluster import Cluster, ClusterError
 from ops.errors import OpsError
 from ops.finding import plain
-from ops.inventory import ansible, ssh_options
-from ops.inventory.chosen import add_inventory_options, chosen_inventory
+from ops.inventory import ansible, from_cluster, ssh_options
+from ops.inventory.chosen import add_inventory_options, chosen_inventory, cluster_of
 from ops.inventory.inventory_file import InventoryFile
 from ops.inventory.merge import Change, Defaults, merge
 from ops.inventory.ssh_options import Jump, UnreadableOptionsError
@@ -33,10 +34,19 @@ class Report:
 
 def options(parser: argparse.ArgumentParser) -> None:
     """The action's options."""
-    parser.add_argument(
-        "source", metavar="FILE_OR_DIR", type=Path, help="an Ansible inventory: whatever `ansible-inventory -i` takes"
+    source = parser.add_mutually_exclusive_group(required=True)
+    source.add_argument(
+        "source",
+        nargs="?",
+        metavar="FILE_OR_DIR",
+        type=Path,
+        help="an Ansible inventory: whatever `ansible-inventory -i` takes",
     )
+    source.add_argument("--from-cluster", action="store_true", help="the nodes of the cluster")
     parser.add_argument("--group", help="the Ansible group whose hosts are minions (default: kubespray's kube_node)")
+    parser.add_argument("--kubeconfig", type=Path, help="the cluster's kubeconfig (default: that of the stack)")
+    parser.add_argument("--context", help="the context in it (default: that of the stack, or its current one)")
+    parser.add_argument("--selector", metavar="LABEL=VALUE", help="the labels of the nodes that are minions (all)")
     parser.add_argument("--user", help="who logs in on new minions of which the source does not say it (root)")
     parser.add_argument("--bastion", metavar="USER@HOST[:PORT]", help="what new ones without one are reached through")
     add_inventory_options(parser, flag="--output")
@@ -53,10 +63,35 @@ def run(options: argparse.Namespace) -> int:
     path = chosen_inventory(options)
     defaults = Defaults(user=options.user, bastion=_jump(options.bastion))
     file = InventoryFile.read(path, new=True)
-    source = ansible.read(options.source, group=options.group)
+    source = _source(options)
     report = bring_in(file, source, defaults, write=not options.check)
     print(json.dumps(_object(report)) if options.json else "\n".join(_text(report)))
     return 1 if report.changes and options.check else 0
+
+
+def _source(options: argparse.Namespace) -> Source:
+    of_cluster = [f"--{name}" for name in ("kubeconfig", "context", "selector") if getattr(options, name) is not None]
+    if options.from_cluster:
+        if options.group:
+            raise OpsError("--group is of Ansible's; nodes are chosen by --selector")
+        return from_cluster.read(_cluster(options), selector=options.selector)
+    if of_cluster:
+        raise OpsError(f"{of_cluster[0]} is for --from-cluster only")
+    return ansible.read(options.source, group=options.group)
+
+
+def _cluster(options: argparse.Namespace) -> Cluster:
+    """The one named, or else that of the stack."""
+    kubeconfig, context = options.kubeconfig, options.context
+    if kubeconfig is None:
+        if options.stack is None:
+            raise OpsError("--from-cluster needs --kubeconfig FILE, or --stack S with a kubeconfig of its own")
+        configured = cluster_of(options.stack)
+        kubeconfig, context = Path(configured.kubeconfig), context or configured.context
+    try:
+        return Cluster(kubeconfig=kubeconfig, context=context, namespace="")
+    except ClusterError as error:
+        raise OpsError(str(error)) from None
 
 
 def bring_in(file: InventoryFile, source: Source, defaults: Defaults, *, write: bool) -> Report:

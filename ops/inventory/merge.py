@@ -89,7 +89,7 @@ def _update(file: InventoryFile, index: int, machine: Told, keys_known: _Keys) -
     keys = dict[str, tuple[Any, Any]]()
     for key, value in wanted.items():
         was = entry.get(key, entry["name"] if key == "node" else _DEFAULTS.get(key))
-        if value is not None and value != was:
+        if value not in (None, was) and not (key == "host" and was in machine.others):
             file.set(index, key, value)
             keys[key] = (value, was)
     bastion = entry.get("bastion")

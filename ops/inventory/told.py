@@ -1,4 +1,4 @@
-"""What a source tells of the machines: Ansible's inventory or the cluster's nodes."""
+"""What a source tells of the machines: an Ansible inventory or the cluster's nodes."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from settings import Minion, Mistake, SettingsError, mistakes, validate
 class Told:
     """One machine. None is what the source does not say; ``bastion`` is False when it says that there is none.
 
+    A minion whose host is one of ``others`` is reached in this way as well.
     ``place`` and ``origins`` (of the inventory's keys) are for messages: "host web-1", {"port": "ansible_port"}.
     """
 
@@ -25,6 +26,7 @@ class Told:
     user: str | None = None
     node: str | None = None
     bastion: Jump | bool | None = None
+    others: Sequence[str] = ()
     place: str
     origins: Mapping[str, str] = field(default_factory=dict)
 

@@ -11,12 +11,9 @@ import shutil
 import stat
 import subprocess
 import sys
-import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +22,7 @@ import pytest
 import ops.farm
 from ops.__main__ import main
 from settings import Inventory, StackConfig, check
+from tests.support.api_server import serving
 from tests.support.engine import run_main
 from tests.support.minion import Machine
 from tests.support.site import ROOT, PublishedSite
@@ -305,7 +303,7 @@ def deployed(
     pulumi = tmp_path / "pulumi"
     _fake_pulumi(pulumi)
     machines: dict[str, Machine] = {}
-    with Loopback(loopback_files) as loopback, _cluster(pulumi / "nodes.json") as port:
+    with Loopback(loopback_files) as loopback, serving(pulumi / "nodes.json") as kubeconfig:
         try:
             servers = {name: loopback.minion(name, None) for name in NAMES}
             for name, server in servers.items():
@@ -321,7 +319,7 @@ def deployed(
             monkeypatch.setenv("KUBECONFIG", "/nonexistent")
             entries = [_entry(server) for server in servers.values()]
             stack.inventory(entries)
-            stack.write("kubeconfig", json.dumps(_kubeconfig(port)))
+            stack.write("kubeconfig", json.dumps(kubeconfig))
             made = Deployed(
                 stack=stack,
                 machines=machines,
@@ -337,18 +335,6 @@ def deployed(
         finally:
             for machine in machines.values():
                 machine.close()
-
-
-@contextmanager
-def _cluster(nodes: Path) -> Iterator[int]:
-    """An API server that knows the nodes of that file; give its port."""
-    api = ThreadingHTTPServer(("127.0.0.1", 0), _api(nodes))
-    threading.Thread(target=api.serve_forever, args=(0.05,), daemon=True).start()
-    try:
-        yield api.server_port
-    finally:
-        api.shutdown()
-        api.server_close()
 
 
 def _connect(machine: Machine, address: str) -> None:
@@ -395,31 +381,3 @@ def _inside(machine: Machine) -> Any:
     environment = f"PATH={machine.programs} CALLS={machine.calls_file} HOME=/root"
     enter = f"{shlex.join(machine.enter)} env -i {environment} sh -c"
     return lambda command: f"{enter} {shlex.quote(command)}"
-
-
-def _kubeconfig(port: int) -> dict[str, Any]:
-    return {
-        "apiVersion": "v1",
-        "kind": "Config",
-        "current-context": "farm",
-        "clusters": [{"name": "farm", "cluster": {"server": f"http://127.0.0.1:{port}"}}],
-        "users": [{"name": "me", "user": {"token": "t"}}],
-        "contexts": [{"name": "farm", "context": {"cluster": "farm", "user": "me"}}],
-    }
-
-
-def _api(nodes: Path) -> type[BaseHTTPRequestHandler]:
-    class Api(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            known = json.loads(nodes.read_text())
-            items = [{"metadata": {"name": name, **metadata}} for name, metadata in known.items()]
-            body = json.dumps({"kind": "NodeList", "items": items}).encode()
-            self.send_response(200 if self.path.startswith("/api/v1/nodes") else 404)
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
-
-        def log_message(self, format: str, *args: object) -> None:  # noqa: A002 (the base class's name)
-            del format, args
-
-    return Api
