@@ -6,7 +6,7 @@ import asyncio
 import json
 import shutil
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from ops.errors import OpsError
@@ -49,6 +49,12 @@ class Pulumi:
     async def _up(self, *words: str) -> str:
         status, out, err = await self._run("up", "--yes", "--skip-preview", *words)
         return "" if status == 0 else _complaint(out + err)
+
+    async def previewed(self) -> tuple[int, str, str]:
+        """Exit status, stdout and stderr of `pulumi preview --json`, with the order of each replacement in it."""
+        # With this set, --json would print single events instead.
+        environment = {key: it for key, it in self.environment.items() if key != "PULUMI_ENABLE_STREAMING_JSON_PREVIEW"}
+        return await replace(self, environment=environment)._run("preview", "--json", "--show-replacement-steps")
 
     def _object(self, what: str, text: str) -> dict[str, Any]:
         try:

@@ -124,7 +124,7 @@ def state_of(exported: Mapping[str, Any]) -> State:
     labels: dict[str, Label] = {}
     strange: list[str] = []
     for resource in _children(resources, _COMMAND):
-        if mount := _mount(resource):
+        if mount := mount_of(resource):
             mounts[mount.minion] = mount
             labels.update((mount.minion, _label(it)) for it in _children(resources, _LABEL) if _siblings(resource, it))
         else:
@@ -155,7 +155,8 @@ def _name(resource: Mapping[str, Any]) -> str:
     return str(resource["urn"]).rpartition("::")[2]
 
 
-def _mount(resource: Mapping[str, Any]) -> Mount | None:
+def mount_of(resource: Mapping[str, Any]) -> Mount | None:
+    """The mount that a resource's ``inputs`` make; None when this program did not write them like this."""
     inputs = resource.get("inputs") or {}
     command, script = inputs.get("update"), inputs.get("stdin")
     if not isinstance(command, str) or not isinstance(script, str):

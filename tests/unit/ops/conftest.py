@@ -228,12 +228,12 @@ def site_stack(
     _fake_pulumi(pulumi)
     volume = tmp_path / "mnt"
     volume.mkdir(mode=0o755)
-    with Loopback(tmp_path) as loopback, _cluster(pulumi / "nodes.json") as port:
+    with Loopback(tmp_path) as loopback, serving(pulumi / "nodes.json") as kubeconfig:
         monkeypatch.setenv("GLUSTERFARM_SSH_PRIVATE_KEY", loopback.private_key)
         monkeypatch.setenv("PATH", f"{pulumi}:/usr/sbin:/usr/bin:/sbin:/bin")
         minions = [loopback.minion(name, volume) for name in NAMES]
         stack.inventory([_entry(server) for server in minions])
-        stack.write("kubeconfig", json.dumps(_kubeconfig(port)))
+        stack.write("kubeconfig", json.dumps(kubeconfig))
         config = {key: {"value": text, "secret": False} for key, text in stack.config().items()}
         (pulumi / "config.json").write_text(json.dumps(config))
         site = PublishedSite(directory=tmp_path, volume=volume, minions=minions, loopback=loopback)

@@ -1,0 +1,271 @@
+"""Records what `pulumi preview --json` prints of this program: `python -m tests.support.record_previews`.
+
+The real CLI runs the real program; the provider programs compare as ever and touch nothing
+(``tests.support.handless``).
+What is written, under tests/unit/ops/preview/recorded/, is cut to what a comment could be made of and holds no path of
+the machine. Needs the CLI in the toolchain's cache, which `make up` puts there.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from lab.plugins.install import PROGRAMS, install
+from lab.toolchain import builds
+from tests.support.stack import StackFiles, minion, private_key, three_minions
+
+CHECKOUT = Path(__file__).resolve().parents[2]
+RECORDED = CHECKOUT / "tests" / "unit" / "ops" / "preview" / "recorded"
+SERVICE = "urn:pulumi:dev::glusterfarm::glusterfarm:index:WebService$kubernetes:core/v1:Service::web"
+#: Names of files that would be something else in Markdown, where they could.
+HOSTILE = (
+    "`code`.html",
+    "``` ~~~ ```.html",
+    "a|b|c.html",
+    "line\nbreak\n## DESTRUCTIVE.html",
+    "<script>alert(1)<|script>.html".replace("|", "\u2215"),
+    "<details>.html",
+    "@team #123 GH-1.html",
+    "[link](https:example.org).html",
+    "-----BEGIN PRIVATE KEY-----.html",
+    "\u202etxt.exe",
+    "**bold** _it_ $x$ &lt; --> .html",
+)
+_PROGRAM = ("__main__.py", "Pulumi.yaml", "settings.py", "components", "connectors", "publisher", "rules")
+#: The script that a mount's command carries is long, and a preview only says whether it is another one.
+_LINES_OF_A_SCRIPT = 2
+
+
+@dataclass(frozen=True, kw_only=True)
+class Project:
+    """A copy of the program with a stack ``dev`` of its own."""
+
+    files: StackFiles
+    environment: dict[str, str]
+
+    def pulumi(self, *words: str, fails: bool = False) -> str:
+        """Run the CLI; give its stdout."""
+        self._configure()
+        done = subprocess.run(
+            [str(_cli()), "--non-interactive", "--color=never", *words],
+            cwd=self.files.directory,
+            env=self.environment,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=300,
+        )
+        if (done.returncode != 0) != fails:
+            raise SystemExit(f"pulumi {' '.join(words)}: exit status {done.returncode}\n{done.stdout}\n{done.stderr}")
+        return done.stdout
+
+    def _configure(self) -> None:
+        path = self.files.directory / "Pulumi.dev.yaml"
+        former = yaml.safe_load(path.read_text()) if path.is_file() else {}
+        config = {f"glusterfarm:{key}": value for key, value in self.files.values.items()}
+        former_config = former.get("config") or {}
+        secrets = {key: it for key, it in former_config.items() if isinstance(it, dict) and "secure" in it}
+        path.write_text(yaml.safe_dump({**former, "config": {**config, **secrets}}))
+
+    def preview(self, *words: str, fails: bool = False) -> dict[str, Any]:
+        """What the preview prints, cut."""
+        text = self.pulumi("preview", "--json", "--show-replacement-steps", *words, fails=fails)
+        for place, name in enumerate(dict.fromkeys(re.findall("php-[0-9a-f]{8}", text)), 1):
+            text = text.replace(name, f"php-{place:08d}")
+        return _cut(json.loads(text.replace(str(self.files.directory), "/project")))
+
+
+def _cli() -> Path:
+    return builds.pulumi(lambda: sys.exit("the CLI is not built: `make up` builds it")).path / "pulumi"
+
+
+@contextmanager
+def project(*, up: bool = True, secret: bool = False) -> Iterator[Project]:
+    """A project with a stack of three minions, which is ``up`` or not yet."""
+    with tempfile.TemporaryDirectory() as temporary:
+        directory = Path(temporary) / "project"
+        directory.mkdir()
+        for name in _PROGRAM:
+            (directory / name).symlink_to(CHECKOUT / name)
+        (directory / ".venv").symlink_to(sys.prefix)
+        home = Path(temporary) / "home"
+        install(home, home / "bin", Path(sys.executable))
+        for program in PROGRAMS:
+            if program.kind == "resource":
+                script = home / "plugins" / program.directory / program.file
+                command = shlex.join([sys.executable, "-m", "tests.support.handless", program.name])
+                script.write_text(f'#!/bin/sh\nPYTHONPATH={shlex.quote(str(CHECKOUT))} exec {command} "$@"\n')
+        state = Path(temporary) / "state"
+        state.mkdir()
+        made = Project(
+            files=StackFiles(directory=directory),
+            environment={
+                "HOME": str(home),
+                "PATH": os.environ["PATH"],
+                "PULUMI_HOME": str(home),
+                "PULUMI_BACKEND_URL": f"file://{state}",
+                "PULUMI_CONFIG_PASSPHRASE": "tests",
+                "PULUMI_SKIP_UPDATE_CHECK": "true",
+                "PULUMI_STACK": "dev",
+            },
+        )
+        beside(made.files)
+        made.pulumi("stack", "init", "dev")
+        if secret:
+            made.pulumi("config", "set", "--secret", "sshPrivateKey", "--", private_key())
+        if up:
+            made.pulumi("up", "--yes", "--skip-preview")
+        yield made
+
+
+def beside(files: StackFiles) -> None:
+    """What is in the content beside what every test has."""
+    files.write("content/about.html", "<p>old</p>\n")
+    files.write("content/logo.bin", "\0\1\2")
+
+
+def _cut(digest: dict[str, Any]) -> dict[str, Any]:
+    for step in digest.get("steps", []):
+        step.pop("provider", None)
+        stack = step["urn"].split("::")[2] == "pulumi:pulumi:Stack"
+        for side in ("oldState", "newState"):
+            if state := step.get(side):
+                kept = ("urn", "type", "parent", "inputs", *(("outputs",) if stack else ()))
+                step[side] = {key: state[key] for key in kept if key in state}
+                if step["urn"].split("::")[2].endswith("remote:Command"):
+                    lines = state["inputs"]["stdin"].splitlines(keepends=True)
+                    state["inputs"]["stdin"] = "".join(lines[:_LINES_OF_A_SCRIPT])
+    # What is independent of each other comes in another order each time; the steps of one resource stay in theirs.
+    digest["steps"].sort(key=lambda step: str(step["urn"]))
+    digest.pop("duration", None)
+    return digest
+
+
+def _nothing(it: Project) -> None:
+    """Nothing is edited."""
+
+
+def _content(it: Project) -> None:
+    it.files.write("content/index.php", "<?php echo 'two';\n")
+    it.files.write("content/new/page.html", "<p>new</p>\n")
+    (it.files.directory / "content" / "about.html").unlink()
+
+
+def _minion_added(it: Project) -> None:
+    it.files.inventory([*three_minions(), minion("minion-4", 34)])
+
+
+def _minion_removed(it: Project) -> None:
+    it.files.inventory(three_minions()[:2])
+
+
+def _minion_renamed(it: Project) -> None:
+    first, second, third = three_minions()
+    it.files.inventory([first, second, {**third, "name": "web-3", "node": "minion-3"}])
+
+
+def _minion_moved(it: Project) -> None:
+    first, second, third = three_minions()
+    it.files.inventory([first, {**second, "host": "192.0.2.132", "generation": "g2"}, {**third, "node": "node-3"}])
+
+
+def _image(it: Project) -> None:
+    it.files.values["php"] = {
+        "image": "glusterfarm.local/php:8.3",
+        "replicas": 2,
+        "env": {"APP_ENV": "production"},
+    }
+
+
+def _scaled(it: Project) -> None:
+    it.files.values["php"]["replicas"] = 5
+
+
+def _volume(it: Project) -> None:
+    it.files.values["gluster"]["volume"] = "OtherVolume"
+
+
+def _mount_path(it: Project) -> None:
+    it.files.values["gluster"]["mountPath"] = "/srv/farm"
+
+
+def _service(it: Project) -> None:
+    it.files.values["service"] = {"type": "LoadBalancer", "port": 8080}
+
+
+def _namespace(it: Project) -> None:
+    it.files.values["kubernetes"]["namespace"] = "shop"
+
+
+def _secret(it: Project) -> None:
+    it.pulumi("config", "set", "--secret", "sshPrivateKey", "--", private_key())
+
+
+def _hostile(it: Project) -> None:
+    for name in HOSTILE:
+        it.files.write(f"content/{name}", f"{name}\n```\n</details>\n@everyone #1\n")
+
+
+def _failing(it: Project) -> None:
+    it.files.values["php"]["replicas"] = "two"
+    it.files.values["content"] = {"source": "content", "site": "../elsewhere"}
+
+
+CASES: dict[str, Callable[[Project], None]] = {
+    "nothing": _nothing,
+    "content": _content,
+    "minion-added": _minion_added,
+    "minion-removed": _minion_removed,
+    "minion-renamed": _minion_renamed,
+    "minion-moved": _minion_moved,
+    "image": _image,
+    "scaled": _scaled,
+    "volume": _volume,
+    "mount-path": _mount_path,
+    "service": _service,
+    "namespace": _namespace,
+    "hostile": _hostile,
+    "failing": _failing,
+}
+
+
+def recordings() -> Iterator[tuple[str, dict[str, Any]]]:
+    """Every case's name and what the preview prints, made now."""
+    with project(up=False) as new:
+        yield "first", new.preview()
+    with project() as it:
+        values, content = json.dumps(it.files.values), it.files.directory / "content"
+        kept = shutil.copytree(content, it.files.directory / "kept")
+        for name, change in CASES.items():
+            change(it)
+            yield name, it.preview(fails=name == "failing")
+            it.files.values = json.loads(values)
+            it.files.inventory(three_minions())
+            shutil.rmtree(content)
+            shutil.copytree(kept, content)
+        yield "service-replaced", it.preview("--replace", SERVICE)
+    with project(secret=True) as it:
+        _secret(it)
+        yield "secret", it.preview()
+
+
+if __name__ == "__main__":
+    RECORDED.mkdir(parents=True, exist_ok=True)
+    for case, digest in recordings():
+        print(case)
+        (RECORDED / f"{case}.json").write_text(json.dumps(digest, indent=1, sort_keys=True) + "\n")

@@ -1,0 +1,58 @@
+"""Every comment as it is kept in golden/, and that the collection is what a reviewer may meet."""
+
+from __future__ import annotations
+
+import difflib
+
+import pytest
+
+from ops.preview.comment import LIMIT
+from tests.unit.ops.preview.cases import CASES, GOLDEN, made
+
+VERDICTS = {
+    "nothing": "## No change: stack `dev`",
+    "content": "## 3 changes: stack `dev`",
+    "content-without-base": "## 3 changes: stack `dev`",
+    "minion-added": "## 6 changes: stack `dev`",
+    "minion-removed": "## DESTRUCTIVE: stack `dev`, 6 changes",
+    "minion-renamed": "## DESTRUCTIVE: stack `dev`, 9 changes",
+    "minion-moved": "## DESTRUCTIVE: stack `dev`, 7 changes",
+    "image": "## 3 changes: stack `dev`",
+    "scaled": "## 2 changes: stack `dev`",
+    "volume": "## DESTRUCTIVE: stack `dev`, 7 changes",
+    "mount-path": "## DESTRUCTIVE: stack `dev`, 7 changes",
+    "service": "## 2 changes: stack `dev`",
+    "service-replaced": "## DESTRUCTIVE: stack `dev`, 1 change",
+    "namespace": "## DESTRUCTIVE: stack `dev`, 9 changes",
+    "secret": "## 6 changes: stack `dev`",
+    "plain-secrets": "## 3 changes: stack `dev`",
+    "hostile": "## 3 changes: stack `dev`",
+    "huge": "## DESTRUCTIVE: stack `dev`, 907 changes",
+    "first": "## 22 changes: stack `dev`",
+    "deleted": "## DESTRUCTIVE: stack `dev`, 22 changes",
+    "failing": "## FAILED: the preview of stack `dev`",
+    "unreachable": "## FAILED: the preview of stack `dev`",
+}
+
+
+def test_every_case_has_its_golden_and_its_verdict() -> None:
+    assert {path.stem for path in GOLDEN.glob("*.md")} == set(CASES) == set(VERDICTS)
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_the_comment(name: str) -> None:
+    kept, now = (GOLDEN / f"{name}.md").read_text(), made(name)
+
+    difference = "".join(difflib.unified_diff(kept.splitlines(True), now.splitlines(True), "kept", "now"))
+    assert not difference, f"renew with `python -m tests.unit.ops.preview.cases`, and look:\n{difference}"
+    assert now.splitlines()[0] == VERDICTS[name]
+    assert now.endswith("<!-- glusterfarm preview of dev -->\n")
+    assert len(now) <= (6000 if name == "huge" else LIMIT)
+
+
+def test_no_secret_is_in_any() -> None:
+    for name in ("secret", "plain-secrets"):
+        text = (GOLDEN / f"{name}.md").read_text()
+        assert "hunter2" not in text
+        assert "PRIVATE KEY-----" not in text
+        assert "secret]" in text
