@@ -7,14 +7,15 @@ import asyncio
 import json
 import os
 import sys
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 from pydantic.alias_generators import to_camel
 
 from ops.errors import OpsError
+from ops.gate import LABEL, LABEL_VARIABLE, Gate, lifted, subjects_of
 from ops.preview.comment import LIMIT, SMALLEST_LIMIT, comment
 from ops.preview.facts import Facts, Verdict, facts_of
 from ops.preview.files import Base, FileDiff, file_diffs, inventories
@@ -22,7 +23,32 @@ from ops.preview.scrub import Scrub
 from ops.preview.steps import Preview, parse
 from ops.pulumi import Pulumi
 
-_LABEL: Final = "allow it with --allow-destructive (the workflow does so for a pull request that is labelled for it)"
+
+@dataclass(frozen=True, kw_only=True)
+class Made:
+    """One preview, read: its facts and, where there was a base to compare with, the differences of files."""
+
+    facts: Facts
+    diffs: tuple[FileDiff, ...] | None
+
+    def markdown(self, limit: int = LIMIT) -> str:
+        """The comment."""
+        return comment(self.facts, self.diffs, limit=limit)
+
+    def gate(self, lifted_by: str) -> Gate:
+        """What the gate says."""
+        subjects = subjects_of(it.subject.value for it in self.facts.destructive)
+        failed = self.facts.verdict is Verdict.FAILED
+        return Gate(stack=self.facts.stack, subjects=subjects, failed=failed, lifted_by=lifted_by)
+
+    def object(self, gate: str = "off") -> dict[str, Any]:
+        """The facts for a machine; ``gate`` is what it says, off where it was not asked."""
+        facts = self.facts
+        steps = [{"op": it.op, "urn": it.urn, "paths": it.paths, "replaceReasons": it.reasons} for it in facts.steps]
+        others = [it.urn for it in facts.others]
+        plain = {key: value for key, value in asdict(facts).items() if key not in {"steps", "others"}}
+        told = {**plain, "diffs": None if self.diffs is None else [asdict(it) for it in self.diffs], "gate": gate}
+        return {**_camel(told), "counts": facts.counts, "others": others, "steps": steps}
 
 
 def options(parser: argparse.ArgumentParser) -> None:
@@ -49,7 +75,16 @@ def options(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="exit status 1 when a mount, the content, the Service or what they stand on would be deleted or replaced",
     )
-    parser.add_argument("--allow-destructive", action="store_true", help="open the gate: say so and exit with 0")
+    parser.add_argument("--allow-destructive", action="store_true", help="lift the gate: say so and exit with 0")
+    parser.add_argument(
+        "--label", metavar="L", action="append", default=[], help="a label that the pull request has; may be repeated"
+    )
+    parser.add_argument(
+        "--allow-label",
+        metavar="L",
+        default=os.environ.get(LABEL_VARIABLE) or LABEL,
+        help=f"the label that lifts the gate (default: ${LABEL_VARIABLE}, else {LABEL})",
+    )
     parser.epilog = (
         "Exit status: 0 previewed, 1 the preview failed or the gate is shut (the comment is printed all the same),"
         " 2 could not look. What the comment means: docs/pull-requests.md."
@@ -65,26 +100,31 @@ def _limit(text: str) -> int:
 
 def run(options: argparse.Namespace) -> int:
     """Preview or read one, and print; give the exit status. Raises OpsError."""
+    made = make(options.stack, against=options.against, base=options.base)
+    gate = made.gate(
+        lifted(flag=options.allow_destructive, label=options.allow_label, labels=options.label) if options.gate else ""
+    )
+    if options.json:
+        print(json.dumps(made.object(gate.word if options.gate else "off")))
+    else:
+        print(made.markdown(options.limit), end="")
+    if options.gate and (gate.subjects or gate.failed):
+        print(f"{'note' if gate.passes else 'error'}: {gate.line(options.allow_label)}", file=sys.stderr)
+    return 1 if gate.failed or (options.gate and not gate.passes) else 0
+
+
+def make(stack: str | None, *, against: str | None = None, base: str | None = None) -> Made:
+    """Run a preview of ``stack``, or read the one in the file ``against``; ``base`` is a commit. Raises OpsError."""
     scrub = Scrub.of(os.environ)
-    base = Base.of(options.base) if options.base else None
-    if options.against is None:
-        pulumi = Pulumi(stack=options.stack, environment=dict(os.environ))
+    commit = Base.of(base) if base else None
+    if against is None:
+        pulumi = Pulumi(stack=stack, environment=dict(os.environ))
         status, out, err = asyncio.run(pulumi.previewed())
         preview = _parsed(out, scrub, "pulumi preview", failed=err if status else None)
     else:
-        preview = _parsed(_read(options.against), scrub, options.against)
-    preview = _of_stack(preview, options.stack)
-    facts = facts_of(preview, partial(inventories, base))
-    diffs = None if base is None else file_diffs(facts.content, base, scrub)
-    shut = options.gate and bool(facts.destructive) and not options.allow_destructive
-    if options.json:
-        print(json.dumps(_object(facts, diffs, gate=_gate(options, facts))))
-    else:
-        print(comment(facts, diffs, limit=options.limit), end="")
-    if shut:
-        its = ", ".join(sorted({it.subject.value for it in facts.destructive}))
-        print(f"error: the gate is shut: the preview would delete or replace: {its}; {_LABEL}", file=sys.stderr)
-    return 1 if shut or facts.verdict is Verdict.FAILED else 0
+        preview = _parsed(_read(against), scrub, against)
+    facts = facts_of(_of_stack(preview, stack), partial(inventories, commit))
+    return Made(facts=facts, diffs=None if commit is None else file_diffs(facts.content, commit, scrub))
 
 
 def _parsed(text: str, scrub: Scrub, what: str, failed: str | None = None) -> Preview:
@@ -109,22 +149,6 @@ def _of_stack(preview: Preview, wanted: str | None) -> Preview:
     if preview.stack and name and preview.stack != name:
         raise OpsError(f"the preview is of stack {preview.stack!a}, not of {name!a}: name the right file or stack")
     return preview if preview.stack else preview.named(name)
-
-
-def _gate(options: argparse.Namespace, facts: Facts) -> str:
-    if not options.gate:
-        return "off"
-    if not facts.destructive:
-        return "open"
-    return "allowed" if options.allow_destructive else "shut"
-
-
-def _object(facts: Facts, diffs: tuple[FileDiff, ...] | None, *, gate: str) -> Any:
-    steps = [{"op": it.op, "urn": it.urn, "paths": it.paths, "replaceReasons": it.reasons} for it in facts.steps]
-    others = [it.urn for it in facts.others]
-    plain = {key: value for key, value in asdict(facts).items() if key not in {"steps", "others"}}
-    told = {**plain, "diffs": None if diffs is None else [asdict(it) for it in diffs], "gate": gate}
-    return {**_camel(told), "counts": facts.counts, "others": others, "steps": steps}
 
 
 def _camel(value: Any) -> Any:

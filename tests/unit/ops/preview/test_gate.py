@@ -43,19 +43,50 @@ def test_the_gate(ops: Run, name: str, shut: str) -> None:
     assert status == (1 if shut else 0)
     assert out.startswith("## DESTRUCTIVE") == bool(shut)
     assert err == (
-        f"error: the gate is shut: the preview would delete or replace: {shut}; allow it with --allow-destructive"
-        " (the workflow does so for a pull request that is labelled for it)\n"
+        f"error: the gate is shut: the preview would delete or replace: {shut}; allow it with --allow-destructive,"
+        " or label the pull request 'allow-destructive'\n"
         if shut
         else ""
     )
     allowed = ops(*against(name), "--gate", "--allow-destructive")
-    assert allowed == (0, out, "")
+    note = f"note: the gate is lifted by --allow-destructive: the preview would delete or replace: {shut}\n"
+    assert allowed == (0, out, note if shut else "")
     for words, gate in ((("--gate",), "shut" if shut else "open"), ((), "off")):
         assert json.loads(ops(*against(name), "--json", *words)[1])["gate"] == gate
 
 
+@pytest.mark.parametrize(
+    ("words", "variable", "status"),
+    [
+        (("--label", "allow-destructive"), None, 0),
+        (("--label", "docs", "--label", "Allow-Destructive"), None, 0),
+        (("--label", "docs"), None, 1),
+        (("--label", "bump", "--allow-label", "bump"), None, 0),
+        (("--label", "allow-destructive", "--allow-label", "bump"), None, 1),
+        (("--label", "bump"), "bump", 0),
+        (("--label", "allow-destructive"), "bump", 1),
+        (("--label", ""), "", 1),
+        (("--label", "", "--allow-label", ""), None, 1),
+    ],
+)
+def test_a_label_lifts_the_gate(
+    ops: Run, monkeypatch: pytest.MonkeyPatch, words: tuple[str, ...], variable: str | None, status: int
+) -> None:
+    if variable is not None:
+        monkeypatch.setenv("GLUSTERFARM_DESTRUCTIVE_LABEL", variable)
+
+    found, _, err = ops(*against("volume"), "--gate", *words)
+
+    assert found == status
+    assert err.startswith("error: the gate is shut" if status else "note: the gate is lifted by the label")
+
+
 def test_an_allowed_gate_does_not_pass_a_failed_preview(ops: Run) -> None:
-    assert ops(*against("failing"), "--gate", "--allow-destructive")[0] == 1
+    status, _, err = ops(*against("failing"), "--gate", "--allow-destructive")
+    assert (status, err) == (
+        1,
+        "error: the gate is shut: the preview of stack 'dev' failed, so nobody knows what would end\n",
+    )
 
 
 def edited(step_of: str, change: Callable[[dict[str, Any]], object], name: str = "deleted") -> dict[str, Any]:

@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from ops.errors import OpsError
-from ops.preview import _object
+from ops.preview import Made
 from ops.preview.comment import SMALLEST_LIMIT, comment
 from ops.preview.facts import facts_of
 from ops.preview.files import FileDiff
@@ -100,7 +100,7 @@ def test_nothing_gets_out_of_its_quotes(text: str, diffs: list[FileDiff] | None,
     own = r"(Pods|Service): [a-z ]+|Minions|Content|Also|Why|Warnings|Differences|Deleted or replaced"
     assert all(re.fullmatch(own, it) for it in heads[1:]), heads
     assert tokens[-1].content.startswith("<!-- glusterfarm preview of ")
-    json.dumps(_object(facts, None if diffs is None else tuple(diffs), gate="off"))
+    json.dumps(Made(facts=facts, diffs=None if diffs is None else tuple(diffs)).object())
 
 
 JSON = st.recursive(
