@@ -14,6 +14,7 @@ from ops.recorded import Published
 from publisher.crew import assemble
 from publisher.deployment import deploying
 from publisher.history import Record
+from publisher.jury import NOBODY
 from publisher.manifest import Manifest, ManifestError
 from publisher.progress import Progress
 from publisher.remote import Place, PublishError, Site
@@ -149,7 +150,7 @@ async def distrust(minions: Sequence[Minion], published: Published, slots: Seque
     """
     try:
         async with (
-            assemble(minions, published.place, verifiers=0) as crew,
+            assemble(minions, published.place, jury=NOBODY) as crew,
             deploying(crew, Progress()) as deployment,
         ):
             site = crew.publisher
