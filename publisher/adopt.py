@@ -18,7 +18,7 @@ from publisher.deployment import holder
 from publisher.history import Note, Record, parse_log
 from publisher.jury import Jury
 from publisher.manifest import RESERVED, Entry, Manifest, escape
-from publisher.parallel import in_parts, together
+from publisher.parallel import in_batches, in_parts, together
 from publisher.progress import Progress
 from publisher.remote import SCRIPT, Place, PublishError, Site
 from publisher.verify import READERS, verify_live
@@ -188,15 +188,18 @@ def _some(paths: Sequence[bytes]) -> str:
 async def _manifest(site: ForeignSite, found: Sequence[Found], progress: Progress) -> Manifest:
     files = [it for it in found if it.type == "f"]
     size = sum(it.size for it in files)
-    progress.say(f"reading {len(files)} files, {size} bytes, of {site.place.path} through {site.minion.name}")
     seen: dict[bytes, str] = {}
     full = {it.path.rpartition(b"/")[0] for it in found}
     entries = [_entry(it) for it in found if it.type != "d" or it.path not in full]
 
     async def read(part: Sequence[Entry]) -> None:
-        seen.update(await site.hashed(entry.path for entry in part))
+        for batch in in_batches(part):
+            seen.update(await site.hashed(entry.path for entry in batch))
+            progress.moved(len(batch), sum(entry.size for entry in batch))
 
-    await together(read(part) for part in in_parts([entry for entry in entries if entry.is_file], READERS))
+    said = f"reading {len(files)} files, {size} bytes, of {site.place.path} through {site.minion.name}"
+    with progress.phase("reading", said, files=len(files), size=size):
+        await together(read(part) for part in in_parts([entry for entry in entries if entry.is_file], READERS))
     if unread := [it.path for it in files if it.path not in seen]:
         raise PublishError(f"in {site.place.path} {_some(unread)} not readable; correct that, then run again")
     return Manifest.from_entries(

@@ -101,12 +101,20 @@ class Crew:
     @property
     def others(self) -> str:
         """Who is to verify what the publisher does, in words; the publisher itself where nobody else is left."""
-        gone = [it.minion for it in self._missing]
-        names = [it.name for it in self._up if it != self.publisher.minion and it not in gone]
-        count = len(names) if self._jury.sample is None else min(len(names), self._jury.sample)
+        names = self._others()
         if not names:
             return self.publisher.minion.name
-        return ", ".join(names) if count == len(names) <= _NAMED else f"{count} minions"
+        return ", ".join(names) if self.readers == len(names) <= _NAMED else f"{self.readers} minions"
+
+    @property
+    def readers(self) -> int:
+        """How many that are, as far as is known."""
+        count = len(self._others())
+        return max(1, count if self._jury.sample is None else min(count, self._jury.sample))
+
+    def _others(self) -> list[str]:
+        gone = [it.minion for it in self._missing]
+        return [it.name for it in self._up if it != self.publisher.minion and it not in gone]
 
     @property
     def passed_over(self) -> tuple[str, ...]:

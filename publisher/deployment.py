@@ -59,11 +59,18 @@ class Deployment:
 
     async def verify_files(self, slot: Slot, entries: Sequence[Entry]) -> None:
         """Prove that those who verify read ``entries`` as they should be. Raises PublishError, ConnectError."""
-        self.progress.say(f"verifying {len(entries)} files of slot {slot} through {self.crew.others}")
-        await self.crew.each(lambda site: verify_files(site, slot, entries))
+        entries = [entry for entry in entries if entry.kind != "dir"]
+        with self.progress.phase(
+            "verifying",
+            f"verifying {len(entries)} files of slot {slot} through {self.crew.others}",
+            files=len(entries) * self.crew.readers,
+            size=sum(entry.size for entry in entries) * self.crew.readers,
+        ):
+            await self.crew.each(lambda site: verify_files(site, slot, entries, moved=self.progress.moved))
 
     async def verify_live(self, slot: Slot, release: str) -> None:
         """Prove that the whole crew sees the release live. Raises PublishError, ConnectError."""
+        self.progress.say(f"seeing release {release} live through {self.crew.others}")
         await self.crew.each(lambda site: verify_live(site, slot, release), publisher=True)
 
     async def go_live(self, state: State, slot: Slot, release: str, *, kind: Kind, commit: str | None) -> Record:

@@ -1,48 +1,143 @@
-"""What a publish is doing, as plain lines on stderr: the phases, and in a long one how far it is."""
+"""What a publish is doing, on stderr: the phase, and how far it is; a bar on a terminal, lines anywhere else."""
 
 from __future__ import annotations
 
+import os
 import sys
+import threading
 import time
-from dataclasses import dataclass, field
-from typing import TextIO
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, TextIO
 
+from publisher.parallel import FILE_BYTES
+
+if TYPE_CHECKING:
+    import rich.progress
+
+#: Seconds between two lines, at the least; the longer it lasts, the fewer.
 _EVERY_SECONDS = 2.0
+_FEWER = 5
 _MEBIBYTE = 1 << 20
 
 
-@dataclass(kw_only=True)
 class Progress:
-    """Counts files and bytes of the phase at hand; writes at most a line every two seconds."""
+    """Says what is done; within a ``phase`` it counts files and bytes, from any thread."""
 
-    out: TextIO = field(default_factory=lambda: sys.stderr)
-    _files: int = 0
-    _bytes: int = 0
-    _of_files: int = 0
-    _of_bytes: int = 0
-    _began: float = 0.0
-    _told: float = 0.0
+    def __init__(self, *, out: TextIO | None = None, clock: Callable[[], float] = time.monotonic) -> None:
+        """Say it on ``out``, else on stderr; a terminal that can do no more than lines gets lines."""
+        self._out, self._clock = out or sys.stderr, clock
+        self._lock = threading.Lock()
+        self._shown: _Bar | _Lines | None = None
 
     def say(self, text: str) -> None:
         """One line."""
-        print(text, file=self.out, flush=True)
+        if isinstance(self._shown, _Bar):
+            self._shown.say(text)
+        else:
+            print(text, file=self._out, flush=True)
 
-    def start(self, text: str, *, files: int, size: int) -> None:
-        """Begin a phase of ``files`` files with ``size`` bytes in all."""
-        self._files = self._bytes = 0
-        self._of_files, self._of_bytes = files, size
-        self._began = self._told = time.monotonic()
+    @contextmanager
+    def phase(self, name: str, text: str, *, files: int, size: int) -> Iterator[None]:
+        """Begin with the line ``text`` what moves so many files with so many bytes in all; end with what was done."""
         self.say(text)
+        terminal = self._out.isatty() and os.environ.get("TERM") not in {None, "", "dumb"}
+        self._shown = (_Bar if terminal else _Lines)(self._out, self._clock, name, files, size)
+        try:
+            yield
+            done = self._shown.done()
+        finally:
+            shown, self._shown = self._shown, None
+            shown.close()
+        if done:
+            self.say(done)
 
     def moved(self, files: int, size: int) -> None:
-        """``files`` more are through, and ``size`` more bytes. May be called from any thread."""
-        self._files += files
-        self._bytes += size
-        now = time.monotonic()
-        if now - self._told >= _EVERY_SECONDS:
-            self._told = now
-            rate = self._bytes / _MEBIBYTE / (now - self._began)
-            self.say(
-                f"  {self._files} of {self._of_files} files,"
-                f" {self._bytes / _MEBIBYTE:.1f} of {self._of_bytes / _MEBIBYTE:.1f} MiB, {rate:.1f} MiB/s"
+        """``files`` more are through, and ``size`` more bytes."""
+        with self._lock:
+            if self._shown is not None:
+                self._shown.moved(files, size)
+
+
+class _Lines:
+    """A line now and then."""
+
+    def __init__(self, out: TextIO, clock: Callable[[], float], name: str, files: int, size: int) -> None:
+        self.out, self.clock, self.name = out, clock, name
+        self.files, self.size = files, size
+        self.files_done = self.bytes_done = 0
+        self.began = self.told = clock()
+
+    def moved(self, files: int, size: int) -> None:
+        """Count, and tell when it is time."""
+        self.files_done += files
+        self.bytes_done += size
+        now = self.clock()
+        if now - self.told >= max(_EVERY_SECONDS, (now - self.began) / _FEWER):
+            self.told = now
+            print(
+                f"  {self.name}: {self.files_done} of {self.files} files,"
+                f" {self.bytes_done / _MEBIBYTE:.1f} of {self.size / _MEBIBYTE:.1f} MiB, {self._rate(now)}",
+                file=self.out,
+                flush=True,
             )
+
+    def done(self) -> str:
+        """What was done, at which rate; '' where there was nothing to do."""
+        now = self.clock()
+        if not self.files:
+            return ""
+        mebibytes = f"{self.bytes_done / _MEBIBYTE:.1f} MiB"
+        return f"  {self.name}: {self.files_done} files, {mebibytes} in {now - self.began:.1f} s, {self._rate(now)}"
+
+    def close(self) -> None:
+        """Nothing is left behind by lines."""
+
+    def _rate(self, now: float) -> str:
+        seconds = max(now - self.began, 0.001)
+        return f"{self.files_done / seconds:.0f} files/s, {self.bytes_done / _MEBIBYTE / seconds:.1f} MiB/s"
+
+
+class _Bar(_Lines):
+    """The same as a bar that stays in its place; what is said meanwhile goes above it."""
+
+    def __init__(self, out: TextIO, clock: Callable[[], float], name: str, files: int, size: int) -> None:
+        super().__init__(out, clock, name, files, size)
+        from rich.console import Console  # noqa: PLC0415 (a tenth of a second, for a terminal only)
+        from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn  # noqa: PLC0415
+
+        self._console = Console(file=out)
+        self._bar = Progress(
+            TextColumn("  {task.description}"),
+            BarColumn(),
+            TextColumn("{task.fields[told]}"),
+            TimeRemainingColumn(),
+            console=self._console,
+            transient=True,
+        )
+        # Small files cost by number, large ones by size: either alone would stand still for long.
+        self._task: rich.progress.TaskID = self._bar.add_task(name, total=self._weight(files, size), told="")
+        self._bar.start()
+
+    def moved(self, files: int, size: int) -> None:
+        """Count, and draw."""
+        self.files_done += files
+        self.bytes_done += size
+        self._bar.update(
+            self._task,
+            completed=self._weight(self.files_done, self.bytes_done),
+            told=f"{self.files_done}/{self.files} files"
+            f" {self.bytes_done / _MEBIBYTE:.1f}/{self.size / _MEBIBYTE:.1f} MiB {self._rate(self.clock())}",
+        )
+
+    def say(self, text: str) -> None:
+        """A line above the bar."""
+        self._console.print(text, markup=False, highlight=False, soft_wrap=True)
+
+    def close(self) -> None:
+        """Take the bar away, and give the cursor back."""
+        self._bar.stop()
+
+    @staticmethod
+    def _weight(files: int, size: int) -> int:
+        return size + files * FILE_BYTES

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import time
+from asyncio import sleep
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -132,14 +133,7 @@ class _Run:
         delta = Delta.between(base, manifest)
         if wait := state.to_wait(slot, self.order.grace):
             progress.say(f"waiting {wait:.0f} s: somebody may still read slot {slot}")
-            await asyncio.sleep(wait)
-        size = sum(entry.size for entry in delta.write if entry.is_file)
-        progress.start(
-            f"writing {len(delta.write)} of {len(manifest.entries)} files and removing {delta.gone}"
-            f" in slot {slot} through {publisher.minion.name}",
-            files=len(delta.write),
-            size=size,
-        )
+            await sleep(wait)
         # Whom we cannot do without stops us as soon as that is known.
         await together([self._fill(slot, delta, fresh=base is None), deployment.crew.muster()])
         await publisher.commit(token, slot, manifest)
@@ -148,13 +142,21 @@ class _Run:
     async def _fill(self, slot: Slot, delta: Delta, *, fresh: bool) -> None:
         root, progress = os.fsencode(self.order.source), self.deployment.progress
         publisher, token = self.deployment.crew.publisher, self.deployment.token
-        await publisher.begin(token, slot, fresh=fresh, remove=delta.remove)
-        if delta.directories:
-            # Before the files and by one: of two tars that make the same directory one fails.
-            stream = TarStream(root=root, entries=delta.directories, moved=lambda *_: None)
-            await publisher.extract(token, slot, stream)
-        await together(
-            send(publisher, slot, part, root=root, token=token, progress=progress)
-            for part in in_parts([entry for entry in delta.write if entry.kind != "dir"], self.order.writers)
-        )
+        written = [entry for entry in delta.write if entry.kind != "dir"]
+        with progress.phase(
+            "writing",
+            f"writing {len(delta.write)} of {len(self.order.manifest.entries)} files and removing {delta.gone}"
+            f" in slot {slot} through {publisher.minion.name}",
+            files=len(written),
+            size=sum(entry.size for entry in written if entry.is_file),
+        ):
+            await publisher.begin(token, slot, fresh=fresh, remove=delta.remove)
+            if delta.directories:
+                # Before the files and by one: of two tars that make the same directory one fails.
+                stream = TarStream(root=root, entries=delta.directories, moved=lambda *_: None)
+                await publisher.extract(token, slot, stream)
+            await together(
+                send(publisher, slot, part, root=root, token=token, progress=progress)
+                for part in in_parts(written, self.order.writers)
+            )
         await self.deployment.verify_files(slot, delta.write)

@@ -7,9 +7,10 @@ import time
 from collections.abc import Sequence
 
 from publisher.manifest import Entry, Manifest, escape
-from publisher.parallel import in_parts, together
+from publisher.parallel import in_batches, in_parts, together
 from publisher.remote import PublishError, Site
 from publisher.slots import Slot
+from publisher.stream import Moved
 
 #: For so long a mount may answer from its caches (attributes and names: 1 s by default).
 SETTLE_SECONDS = 5.0
@@ -18,16 +19,28 @@ READERS = 4
 _RETRY_SECONDS = 0.25
 
 
-async def verify_files(site: Site, slot: Slot, entries: Sequence[Entry]) -> None:
-    """Prove that a minion reads ``entries`` of the slot with the right digests. Raises PublishError."""
+async def verify_files(site: Site, slot: Slot, entries: Sequence[Entry], *, moved: Moved = lambda *_: None) -> None:
+    """Prove that a minion reads ``entries`` of the slot with the right digests. Raises PublishError.
+
+    ``moved(files, bytes)`` is told of those that are.
+    """
     waiting = [entry for entry in entries if entry.kind != "dir"]
-    until = time.monotonic() + SETTLE_SECONDS
+    until = None
     while True:
         seen: dict[bytes, str] = {}
-        await together(_read(site, slot, part, seen) for part in in_parts(waiting, READERS))
+
+        async def read(part: Sequence[Entry], seen: dict[bytes, str] = seen) -> None:
+            for batch in in_batches(part):
+                await _read(site, slot, batch, seen)
+                right = [entry.size for entry in batch if seen.get(entry.path) == entry.digest]
+                moved(len(right), sum(right))
+
+        await together(read(part) for part in in_parts(waiting, READERS))
         waiting = [entry for entry in waiting if seen.get(entry.path) != entry.digest]
         if not waiting:
             return
+        # From the first look on: to read much may take longer than any cache lasts.
+        until = until or time.monotonic() + SETTLE_SECONDS
         if time.monotonic() > until:
             raise PublishError(_differs(site, slot, waiting, seen))
         await asyncio.sleep(_RETRY_SECONDS)

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, given, settings
 
+from publisher import publish as publishing
 from publisher import sending
 from publisher.manifest import ContentChangedError
 from publisher.progress import Progress
@@ -97,15 +98,22 @@ def test_a_damaged_slot_is_written_anew(site: PublishedSite) -> None:
     assert site.slot(site.live_slot()) == TWO | {b"index.php": (b"four", False)}
 
 
-def test_a_retired_slot_is_left_alone_for_the_grace_time(site: PublishedSite) -> None:
-    site.publish(ONE, grace=2)
-    site.publish(TWO, grace=2)
-    outcome = site.publish(THREE, grace=2)
-    assert outcome.slot == "c", "a slot that was never live needs no grace"
-    assert outcome.seconds < 2
-    outcome = site.publish(THREE | {b"more": (b"", False)}, grace=2)
+def test_a_retired_slot_is_left_alone_for_the_grace_time(site: PublishedSite, monkeypatch: pytest.MonkeyPatch) -> None:
+    site.publish(ONE, grace=3600)
+    site.publish(TWO, grace=3600)
+    assert site.publish(THREE, grace=3600).slot == "c", "a slot that was never live needs no grace"
+    waited = []
+
+    async def sleep(seconds: float) -> None:
+        waited.append(seconds)
+        assert verb_of(site.minions[0].commands[-1]) != "begin"
+
+    monkeypatch.setattr(publishing, "sleep", sleep)
+    outcome = site.publish(THREE | {b"more": (b"", False)}, grace=3600)
     assert outcome.slot == "a"
     assert any("somebody may still read slot a" in line for line in site.said)
+    assert len(waited) == 1
+    assert 3000 < waited[0] <= 3600
 
 
 def test_a_file_that_changes_under_the_publish_stops_it(site: PublishedSite, monkeypatch: pytest.MonkeyPatch) -> None:
