@@ -1,7 +1,7 @@
 """SSH connections to minions: pinned host keys, bounded in time, nothing of the user's own configuration.
 
-``connect`` opens a connection, ``run`` a command on it, ``hold`` one that lasts. ~/.ssh is never read; for
-the private key see connectors/keys.py.
+``connect`` opens a connection (``connect_bastion`` one to go through), ``run`` a command on it, ``hold`` one that
+lasts. ~/.ssh is never read; for the private key see connectors/keys.py.
 """
 
 from __future__ import annotations
@@ -61,6 +61,18 @@ async def connect(minion: Minion, *, timeout: float = 15) -> asyncssh.SSHClientC
     raise ConnectError(f"minion {minion.name}: {hop}{peer.host}:{peer.port}{reason}")
 
 
+async def connect_bastion(bastion: Bastion, *, timeout: float) -> asyncssh.SSHClientConnection:
+    """Open a connection to go through, in ``timeout`` seconds. Raises ConnectError."""
+    try:
+        async with asyncio.timeout(timeout), private_keys() as keys:
+            return await _dial(bastion, keys, None)
+    except UnusableKeyError as error:
+        reason = f": {error}"
+    except (TimeoutError, OSError, asyncssh.Error) as error:
+        reason = " " + "; ".join(_explain(error, bastion, timeout))
+    raise ConnectError(f"its bastion {bastion.host}:{bastion.port}{reason}")
+
+
 def minion_of(connection: asyncssh.SSHClientConnection) -> str:
     """The name of the minion that ``connect`` opened ``connection`` to."""
     return str(connection.get_extra_info("minion", "?"))
@@ -118,7 +130,7 @@ async def _dial(
         raise _HostKeyMismatchError(error.code, client.offered) from None
 
 
-def _explain(error: Exception, peer: Minion | Bastion, seconds: float) -> tuple[str, str]:  # noqa: PLR0911
+def _explain(error: Exception, peer: Minion | Bastion, seconds: float) -> tuple[str, str]:
     """The reason and the remedy for ``error`` on the way to ``peer``."""
     match error:
         case _HostKeyMismatchError():
@@ -132,6 +144,12 @@ def _explain(error: Exception, peer: Minion | Bastion, seconds: float) -> tuple[
                 f"does not let user {peer.user} in with the key offered",
                 f"put the public key into ~{peer.user}/.ssh/authorized_keys there, or correct the user",
             )
+    return explain(error, seconds)
+
+
+def explain(error: Exception, seconds: float) -> tuple[str, str]:
+    """The reason and the remedy for ``error`` of a connection that was given ``seconds``, before anybody logs in."""
+    match error:
         case asyncssh.ChannelOpenError():
             return (
                 f"was not reached through its bastion ({error.reason})",

@@ -14,7 +14,7 @@ from ops.errors import OpsError
 #: imported, so that --help is there at once.
 VERBS: Final[Mapping[str, str]] = {
     "config": "check the stack files, without credentials, cluster or network; write the JSON Schemas for editors",
-    "inventory": "write the inventory file from an Ansible inventory or the cluster, and show what changed",
+    "inventory": "write the inventory file from an Ansible inventory or the cluster, pin host keys",
     "preview": "tell what `pulumi preview` says as a comment on a pull request, in Markdown",
     "drift": "compare the minions, their nodes and the site with the stack's state; changes nothing unless told to",
     "releases": "tell which release is live, which can be gone to at once, and what was live when",

@@ -57,8 +57,8 @@ ED25519: Final = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIPxmVTlfJaYGSGjkMeD+4SKFDn
 HostKey = Annotated[
     str,
     Rule(
-        "the machine's public host key, TYPE BASE64: what `ssh-keyscan -t ed25519 HOST` prints after the "
-        "host name (compare it with what the machine itself shows, for nothing is trusted on first use)",
+        "the machine's public host key, TYPE BASE64: `python -m ops inventory scan` collects it (compare the "
+        "fingerprint with what the machine itself shows, for nothing is trusted on first use)",
         ED25519,
         "[A-Za-z0-9@.+/= -]+",
         longest=2000,

@@ -11,6 +11,7 @@ def options(parser: argparse.ArgumentParser) -> None:
     actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
     for name, module, purpose in (
         ("import", "importing", "list the minions from an Ansible inventory or the cluster, and show what changed"),
+        ("scan", "scanning", "ask each machine for its host key, show the fingerprints, pin those that are new"),
     ):
         chosen = import_module(f"ops.inventory.{module}")
         its = actions.add_parser(name, help=purpose, description=f"{purpose[0].upper()}{purpose[1:]}.")

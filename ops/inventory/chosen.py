@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 from pathlib import Path
+from typing import Any
 
 from ops.config import stack_file
 from ops.errors import OpsError
@@ -12,9 +13,10 @@ from settings import Kubernetes, SettingsError, mistakes, validate
 
 
 def add_inventory_options(parser: argparse.ArgumentParser, *, flag: str) -> None:
-    """Give ``parser`` what ``chosen_inventory`` reads: a file (``flag``) or --stack."""
+    """Give ``parser`` what ``chosen_inventory`` reads: a file (``flag``, or "inventory" without one) or --stack."""
     which = parser.add_mutually_exclusive_group(required=True)
-    which.add_argument(flag, dest="inventory", metavar="INVENTORY", type=Path, help="the program's inventory file")
+    how: dict[str, Any] = {"dest": "inventory"} if flag.startswith("-") else {"nargs": "?"}
+    which.add_argument(flag, **how, metavar="INVENTORY", type=Path, help="the program's inventory file")
     which.add_argument("--stack", metavar="S", help="the inventory file that Pulumi.S.yaml names")
 
 

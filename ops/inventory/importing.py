@@ -53,7 +53,7 @@ def options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--check", action="store_true", help="write nothing, only show what would change")
     parser.add_argument("--json", action="store_true", help="one JSON object on stdout")
     parser.epilog = (
-        "Host keys that the file has stay with their minions."
+        "Host keys that the file has stay with their minions; `python -m ops inventory scan` collects the others."
         " Exit status: 0 written, or nothing changed; 1 with --check: something would change; 2 could not."
     )
 
@@ -164,5 +164,5 @@ def _text(report: Report) -> Iterator[str]:
     if report.unscanned:
         yield (
             f"host keys are missing: {listed(report.unscanned)};"
-            " the program refuses the file until each has its hostKey"
+            f" `python -m ops inventory scan {report.path}` collects them"
         )

@@ -49,7 +49,7 @@ class InventoryFile:
 
     def __init__(self, path: Path, text: str) -> None:
         """``text`` is the file's, "" for a new one. Raises OpsError with every mistake but missing host keys."""
-        self.path = path
+        self.path, self._found = path, text
         self._before: dict[str, Any] = {}
         raw, troubles = strict_yaml.read(text)
         self._raw: dict[str, Any] = {"minions": []}
@@ -124,12 +124,13 @@ class InventoryFile:
         del self._raw["minions"][index][key], items[index][key]
         trailing.put(items, index, tail)
 
-    def pin_bastion(self, host: str, port: int, key: str) -> None:
-        """Write the host key of a bastion wherever it stands."""
+    def pin_bastion(self, host: str, port: int, key: str, *, was: str | None = None) -> None:
+        """Write the host key of a bastion wherever it stands without one, or with the one that it ``was``."""
         items: CommentedSeq = self._document["minions"]
         for index, raw in enumerate(self._raw["minions"]):
             bastion = raw.get("bastion")
-            if bastion and (bastion["host"], bastion.get("port", 22)) == (host, port):
+            here = bastion and (bastion["host"], bastion.get("port", 22)) == (host, port)
+            if here and bastion.get("hostKey") in (None, was):
                 bastion["hostKey"] = key
                 tail = trailing.take(items, index)
                 _put(items[index]["bastion"], "hostKey", _scalar(key))
@@ -173,6 +174,8 @@ class InventoryFile:
         text = self.text()
         path = Path(os.path.realpath(self.path))
         try:
+            if path.exists() and path.read_bytes() != self._found.encode():
+                raise OpsError(f"{self.path} was changed by somebody else meanwhile; run again")
             path.parent.mkdir(parents=True, exist_ok=True)
             mode = path.stat().st_mode & 0o777 if path.exists() else 0o644
             with tempfile.NamedTemporaryFile("w", dir=path.parent, prefix=f".{path.name}.", delete=False) as file:

@@ -45,6 +45,7 @@ class LoopbackMinion:
     name: str
     port: int
     host_key: str
+    host_keys: list[str]
     mountinfo: Path
     commands: list[str] = field(default_factory=list)
     connections: int = 0
@@ -151,14 +152,17 @@ class Loopback:
         self._thread.join(10)
         self._loop.close()
 
-    def minion(self, name: str, volume: Path | None, *, also: Sequence[asyncssh.SSHKey] = ()) -> LoopbackMinion:
-        """Start a minion that has ``volume`` mounted; None: nothing is mounted there. ``also`` are more host keys."""
+    def minion(self, name: str, volume: Path | None, *, kinds: Sequence[str] = ("ssh-ed25519",)) -> LoopbackMinion:
+        """Start a minion that has ``volume`` mounted; None: nothing is mounted there.
+
+        Its host keys are new ones of ``kinds``, the first being the one that it is known by.
+        """
         mountinfo = self._directory / f"{name}.mountinfo"
         mountinfo.write_text("" if volume is None else mountinfo_line(volume))
-        host_key = asyncssh.generate_private_key("ssh-ed25519")
-        public = " ".join(host_key.export_public_key().decode().split()[:2])
-        minion = LoopbackMinion(name=name, port=0, host_key=public, mountinfo=mountinfo)
-        server = self._do(self._listen(minion, [host_key, *also]))
+        host_keys = [asyncssh.generate_private_key(kind) for kind in kinds]
+        public = [" ".join(key.export_public_key().decode().split()[:2]) for key in host_keys]
+        minion = LoopbackMinion(name=name, port=0, host_key=public[0], host_keys=public, mountinfo=mountinfo)
+        server = self._do(self._listen(minion, host_keys))
         minion.port = server.get_port()
         self._servers.append(server)
         self.minions.append(minion)

@@ -23,7 +23,7 @@ NAME_RULE = "a name of small letters, digits, - and ., beginning and ending with
 HOST_RULE = "a host name (RFC 1123) or an IP address"
 SERVER_RULE = "a host name (RFC 1123) or an IPv4 address, at most 63 long (mount.glusterfs drops longer ones)"
 OPTION_RULE = "a mount option, NAME or NAME=VALUE, of letters, digits and . _ : / = @ + -"
-KEY_RULE = "the machine's public host key, TYPE BASE64: what `ssh-keyscan -t ed25519 HOST` prints after the host name"
+KEY_RULE = "the machine's public host key, TYPE BASE64: `python -m ops inventory scan` collects it"
 IMAGE_RULE = "an image reference, [REGISTRY/]NAME[:TAG][@sha256:DIGEST], the name in small letters"
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -148,6 +149,38 @@ def test_what_cannot_be_changed_without_loss_is_refused() -> None:
     file.set(0, "user", "A b")
     with pytest.raises(OpsError, match=r"minions\[0\].user: 'A b' does not have the right form"):
         file.text()
+
+
+def test_a_change_of_somebody_else_is_not_written_over(tmp_path: Path) -> None:
+    path = tmp_path / "inventory.yaml"
+    path.write_text(FILE)
+    file = InventoryFile.read(path, new=False)
+    file.set(0, "user", "ops")
+    path.write_text(FILE + "# more\n")
+    with pytest.raises(OpsError, match="was changed by somebody else meanwhile; run again"):
+        file.write()
+    assert path.read_text() == FILE + "# more\n"
+
+
+@settings(deadline=None)
+@given(
+    st.binary()
+    | st.text(alphabet="[]{}:,-?*&!|>'\"%@#\\ \n\tabhostnamekeyi0178<~.").map(str.encode)
+    | st.lists(st.sampled_from(FILE.splitlines(keepends=True)), max_size=20).map(lambda it: "".join(it).encode())
+)
+def test_any_bytes_as_a_file_are_read_as_they_are_or_refused_with_words(content: bytes) -> None:
+    with tempfile.TemporaryDirectory() as directory:
+        path = Path(directory) / "inventory.yaml"
+        path.write_bytes(content)
+        try:
+            file = InventoryFile.read(path, new=False)
+            file.text()
+        except OpsError as error:
+            assert "inventory" in str(error)
+            assert "Traceback" not in str(error)
+            return
+        file.add({"name": "new-1", "host": "192.0.2.77"})
+        assert "new-1" in file.text()
 
 
 EDITS = st.lists(

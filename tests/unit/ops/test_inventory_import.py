@@ -188,7 +188,7 @@ def test_what_changed_is_shown_a_line_each(importing: Importing) -> None:
         "  ~ b: host 10.0.9.2 (was 10.0.0.2), port 2222 (was 22), bastion jump@gate (was none)",
         "  - c: host 10.0.0.3, user ops",
         "  + d: host 10.0.0.4, user ops",
-        "host keys are missing: bastion gate, d; the program refuses the file until each has its hostKey",
+        "host keys are missing: bastion gate, d; `python -m ops inventory scan inventory.yaml` collects them",
     ]
     status, out, _ = importing.run(source)
     assert (status, out.splitlines()[1:]) == (0, lines[1:])

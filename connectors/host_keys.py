@@ -1,0 +1,55 @@
+"""The host key that an SSH server shows to whoever asks, which is no proof yet that it is the right server's."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+import asyncssh
+
+from connectors.ssh import ConnectError, explain
+
+_OF_RSA: Final = ("rsa-sha2-512", "rsa-sha2-256")
+_CURVES: Final = tuple(f"ecdsa-sha2-nistp{bits}" for bits in (256, 384, 521))
+#: What an inventory may pin, the best first.
+_ALL: Final[Sequence[str]] = ("ssh-ed25519", *_CURVES, *_OF_RSA)
+
+
+async def shown_by(
+    host: str, port: int, *, like: str | None = None, tunnel: asyncssh.SSHClientConnection | None = None, timeout: float
+) -> str:
+    """The server's key as TYPE BASE64, of the type of the key ``like`` if it has one of that; nobody logs in.
+
+    ``tunnel`` is a connection to go through. Raises ConnectError (reason and remedy), in ``timeout`` seconds.
+    """
+    try:
+        async with asyncio.timeout(timeout):
+            if like is not None:
+                try:
+                    return await _ask(host, port, _algorithms(like), tunnel)
+                except asyncssh.KeyExchangeFailed:
+                    pass  # it has none of that type any more
+            return await _ask(host, port, _ALL, tunnel)
+    except (TimeoutError, OSError, asyncssh.Error) as error:
+        raise ConnectError("; ".join(explain(error, timeout))) from None
+
+
+def fingerprint(key: str) -> str:
+    """``SHA256:...`` as ssh-keygen shows it, of a key TYPE BASE64."""
+    return asyncssh.import_public_key(key).get_fingerprint()
+
+
+def _algorithms(key: str) -> Sequence[str]:
+    kind = key.partition(" ")[0]
+    others: Mapping[str, Sequence[str]] = {"ssh-rsa": _OF_RSA}
+    return others.get(kind, (kind,))
+
+
+async def _ask(host: str, port: int, algorithms: Sequence[str], tunnel: asyncssh.SSHClientConnection | None) -> str:
+    key = await asyncssh.get_server_host_key(
+        host, port, tunnel=tunnel or (), server_host_key_algs=list(algorithms), config=None
+    )
+    if key is None:
+        raise asyncssh.ConnectionLost("it showed no host key")
+    return " ".join(key.export_public_key().decode().split()[:2])
