@@ -187,8 +187,8 @@ def _object(report: Report, repairs: Sequence[Repair], *, mend: bool) -> dict[st
 def _text(report: Report, repairs: Sequence[Repair]) -> str:
     lines = [f"{it.minion or 'site'}: {it.what} repaired: {plain(it.did)}" for it in repairs if not it.error]
     lines += [f"{name}: passed over: the inventory says that it is down" for name in report.passed_over]
-    lines += [f"not compared: {what}" for what in report.not_compared]
     lines += [finding.line() for finding in report.findings]
+    lines += [f"not compared: {what}" for what in report.not_compared]
     minions = f"{len(report.seen)} minion{'' if len(report.seen) == 1 else 's'}"
     count = len(report.findings)
     found = {0: "no drift", 1: "1 finding"}.get(count, f"{count} findings")

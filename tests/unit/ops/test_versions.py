@@ -71,7 +71,7 @@ def test_a_client_older_than_the_servers() -> None:
     assert (finding.minion, finding.what, finding.mend, not_compared) == ("one", "version", "", [])
     assert finding.found == "a running client with op-version 90000 (release 9)"
     assert finding.wanted == f"that of the servers: op-version 100000 (release 10) on {', '.join(SERVERS)}"
-    assert "the client is older: upgrade it" in finding.remedy
+    assert "the client is older: drain the node, upgrade it, reboot" in finding.remedy
 
 
 def test_a_client_newer_than_the_servers_waits_for_them() -> None:
