@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 from tests.support.minion import Machine, Result
 
 PATH = "/mnt/glusterfs"
@@ -56,6 +58,17 @@ def clients(machine: Machine, path: str = PATH) -> list[int]:
         path,
     )
     return sorted(int(pid) for pid in found.out.split())
+
+
+def settled_clients(machine: Machine, path: str = PATH) -> list[int]:
+    """``clients``, once those have ended whose mounts are gone: umount does not wait for them."""
+    deadline = time.monotonic() + 30
+    while True:
+        found = clients(machine, path)
+        if len(found) == sum(fstype == "fuse.glusterfs" for fstype, _ in mounts(machine, path)):
+            return found
+        assert time.monotonic() < deadline, (found, mounts(machine, path))
+        time.sleep(0.05)
 
 
 def mounts(machine: Machine, path: str = PATH) -> list[tuple[str, str]]:

@@ -6,7 +6,7 @@ import signal
 
 import pytest
 
-from tests.support.gluster_mount import clients
+from tests.support.gluster_mount import clients, settled_clients
 from tests.unit.ops.conftest import NAMES, Deployed
 
 UNIT = "/etc/systemd/system/mnt-glusterfs.mount"
@@ -47,7 +47,7 @@ def test_nothing_drifted(deployed: Deployed) -> None:
 def test_each_is_named_left_alone_and_mended(deployed: Deployed, spoil: str, whats: list[str]) -> None:
     machine, other = deployed.machines["minion-1"], deployed.machines["minion-2"]
     deployed.on(spoil)
-    before, running = machine.changes(), (clients(machine), clients(other))
+    before, running = machine.changes(), (settled_clients(machine), clients(other))
 
     status, out, err = deployed.drift()
     assert (status, err) == (1, "")

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.gluster_mount import clients
+from tests.support.gluster_mount import clients, settled_clients
 from tests.unit.ops.conftest import Deployed
 
 NEW, OLD = "<opVersion>100000</opVersion>", "<opVersion>90000</opVersion>"
@@ -80,7 +80,7 @@ def test_an_upgraded_client_that_still_runs_the_old_program_is_left_alone(deploy
     assert deployed.findings() == []
 
     program.unlink()
-    (pid,) = clients(machine)
+    (pid,) = settled_clients(machine)
     (finding,) = deployed.findings("--repair")
     assert (finding["minion"], finding["what"], finding["wanted"]) == (
         "minion-1",
