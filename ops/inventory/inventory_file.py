@@ -16,7 +16,9 @@ from typing import Any, Final
 
 from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedMap, CommentedSeq
+from ruamel.yaml.emitter import RoundTripEmitter
 from ruamel.yaml.error import YAMLError
+from ruamel.yaml.events import MappingEndEvent
 from ruamel.yaml.nodes import ScalarNode
 from ruamel.yaml.resolver import VersionedResolver
 from ruamel.yaml.scalarstring import DoubleQuotedScalarString
@@ -101,12 +103,13 @@ class InventoryFile:
     def remove(self, index: int) -> None:
         """Remove a minion; a comment between it and the next one stays."""
         items: CommentedSeq = self._document["minions"]
-        tail = trailing.take(items, index)
+        before = trailing.take(items, index - 1) if index else ""
+        after = trailing.take(items, index)
         del items[index], self._raw["minions"][index]
         if index:
-            trailing.put(items, index - 1, trailing.take(items, index - 1) + tail)
+            trailing.put(items, index - 1, before + after)
         else:
-            trailing.put_before(self._document, "minions", tail)
+            trailing.put_first(self._document, "minions", after)
 
     def set(self, index: int, key: str, value: Any) -> None:
         """Give a minion's ``key`` a value; a mapping becomes one with all that are equal."""
@@ -152,7 +155,8 @@ class InventoryFile:
         """The whole file. Raises OpsError where it is not what was meant, or would be refused."""
         written = io.StringIO()
         try:
-            self._yaml.dump(self._document, written)
+            # A copy, because ruamel.yaml writes some comments but once.
+            self._yaml.dump(copy.deepcopy(self._document), written)
         except (YAMLError, ValueError, RecursionError) as error:
             raise OpsError(f"{self.path} cannot be changed in place ({error}); write it anew") from None
         text = self._head + written.getvalue()
@@ -193,9 +197,19 @@ class InventoryFile:
             raise OpsError(f"{self.path} cannot be written ({error.strerror})") from None
 
 
+class _Emitter(RoundTripEmitter):
+    """Begins a new line after a list's entry in braces with a comment behind it, which ruamel.yaml 0.19 may not."""
+
+    def expect_flow_mapping_key(self) -> None:
+        ends = isinstance(self.event, MappingEndEvent)
+        super().expect_flow_mapping_key()
+        if ends:
+            self.no_newline = False
+
+
 def _yaml(offset: int = 2) -> YAML:
     yaml = YAML()
-    yaml.Resolver = _AsWritten
+    yaml.Resolver, yaml.Emitter = _AsWritten, _Emitter
     yaml.preserve_quotes = True
     yaml.width = _WIDTH
     yaml.indent(mapping=2, sequence=offset + 2, offset=offset)

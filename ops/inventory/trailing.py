@@ -1,4 +1,8 @@
-"""The comments between an entry of a YAML list and the next: ruamel.yaml keeps them at the former's last value."""
+"""The comments between an entry of a YAML list and the next.
+
+ruamel.yaml keeps them in several places: at the former's last value, with the latter, or at the end of the list. Here
+they are taken from wherever they are, and put where they are written for an alias and for any other value alike.
+"""
 
 from __future__ import annotations
 
@@ -8,12 +12,14 @@ from ruamel.yaml.comments import CommentedMap, CommentedSeq
 from ruamel.yaml.error import CommentMark
 from ruamel.yaml.tokens import CommentToken
 
-#: Where ruamel.yaml keeps the comment after a value: of an item of a list, and of a key.
-_AFTER_ITEM, _AFTER_KEY = 0, 2
+#: Where the comment after a value is kept: of an item of a list, and of a key; and that before either.
+_AFTER_ITEM, _BEFORE, _AFTER_KEY, _BEFORE_VALUE = 0, 1, 2, 3
 
 
 def take(items: CommentedSeq, index: int) -> str:
     """Take the lines after the entry's last one away; what is in that line itself stays."""
+    if items.fa.flow_style():
+        return ""
     lines = ""
     for comments, key, place in _slots(items, index):
         held = comments.get(key)
@@ -22,6 +28,13 @@ def take(items: CommentedSeq, index: int) -> str:
             own, _, rest = token.value.partition("\n")
             lines = rest + lines
             held[place] = CommentToken(f"{own}\n", token.start_mark, None) if own else None
+    following = items.ca.items.get(index + 1)
+    if following and following[_BEFORE]:
+        lines += _lines(following[_BEFORE])
+        following[_BEFORE] = None
+    if index == len(items) - 1 and items.ca.end:
+        lines += _lines(items.ca.end)
+        items.ca.end = []
     return lines
 
 
@@ -29,24 +42,29 @@ def put(items: CommentedSeq, index: int, lines: str) -> None:
     """Put lines after the entry's last one, where there are none."""
     if not lines:
         return
-    comments, key, place = _slots(items, index)[-1]
-    held = comments.setdefault(key, [None, None, None, None])
-    token = held[place]
-    own = token.value.partition("\n")[0] if token else ""
-    held[place] = CommentToken(f"{own}\n{lines}", token.start_mark if token else CommentMark(0), None)
+    token = [CommentToken(lines, CommentMark(0), None)]
+    if index == len(items) - 1:
+        items.ca.end = token
+    else:
+        items.ca.items.setdefault(index + 1, [None, None, None, None])[_BEFORE] = token
 
 
-def put_before(mapping: CommentedMap, key: str, lines: str) -> None:
+def put_first(mapping: CommentedMap, key: str, lines: str) -> None:
     """Put lines between ``key`` and the first entry of its list."""
-    if not lines:
-        return
-    held = mapping.ca.items.setdefault(key, [None, None, None, None])
-    token = CommentToken(lines, CommentMark(0), None)
-    held[3] = [*(held[3] or []), token]
+    if lines:
+        held = mapping.ca.items.setdefault(key, [None, None, None, None])
+        held[_BEFORE_VALUE] = [*(held[_BEFORE_VALUE] or []), CommentToken(lines, CommentMark(0), None)]
+
+
+def _lines(tokens: list[CommentToken]) -> str:
+    """Their text; only the first line of one has its column apart."""
+    return "".join(
+        it.value if it.value.startswith("\n") else f"{' ' * it.start_mark.column}{it.value}" for it in tokens
+    )
 
 
 def _slots(items: CommentedSeq, index: int) -> list[tuple[dict[Any, Any], Any, int]]:
-    """Where a comment after the entry may be, the innermost last."""
+    """Where a comment after the entry's last value may be, the innermost last."""
     slots: list[tuple[dict[Any, Any], Any, int]] = [(items.ca.items, index, _AFTER_ITEM)]
     earlier = {id(value) for it in items[:index] for value in it.values()}
     node: Any = items[index]

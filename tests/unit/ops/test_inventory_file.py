@@ -52,6 +52,32 @@ others: []
 """
 
 
+#: What ruamel.yaml by itself would move or lose: braces first with a comment, comments after an alias.
+BRACES_AND_ALIASES = """\
+# Farm
+# two lines
+minions:
+# before a
+- {name: a, host: 10.0.0.1, bastion: &gate {host: gate, user: jump}} # of a
+# before b
+- name: b
+  host: 10.0.0.2
+  bastion: *gate
+# before c
+- name: c
+  host: 10.0.0.3
+  bastion: *gate
+
+- {name: d, host: 10.0.0.4}
+
+# at the end
+
+# of others
+others: []
+# last
+"""
+
+
 def opened(text: str = FILE) -> InventoryFile:
     return InventoryFile(PATH, text)
 
@@ -209,13 +235,14 @@ def _do(file: InventoryFile, edit: tuple[str, int, str, int], number: int) -> No
         file.drop(index % there, "bastion")
 
 
-@settings(deadline=None)
-@given(EDITS)
+@settings(deadline=None, max_examples=60)
+@given(EDITS, st.sampled_from([FILE, BRACES_AND_ALIASES]))
 def test_any_edits_give_what_was_meant_and_lose_no_comment_of_what_stays(
-    edits: list[tuple[str, int, str, int]],
+    edits: list[tuple[str, int, str, int]], before: str
 ) -> None:
     """``text`` itself refuses whatever is read back otherwise than it was meant."""
-    file = opened()
+    file = opened(before)
+    assert file.text() == before
     for number, edit in enumerate(edits):
         _do(file, edit, number)
     text = file.text()
@@ -223,4 +250,5 @@ def test_any_edits_give_what_was_meant_and_lose_no_comment_of_what_stays(
     kept = ["# Farm", "# two lines", "# before a", "# before b", "# before c", "# at the end", "# of others", "# last"]
     for comment in kept:
         assert text.count(comment) == 1, text
+    assert file.text() == text
     assert opened(text).text() == text, "a second time nothing moves"

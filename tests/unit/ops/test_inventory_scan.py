@@ -150,21 +150,24 @@ def test_rsa_keys_are_taken_too(scanning: Scanning) -> None:
 def test_who_is_not_reached_is_named_and_the_others_are_done(
     scanning: Scanning, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(look_at_keys, "_SECONDS", 1)
+    monkeypatch.setattr(look_at_keys, "_SECONDS", 4)
     up, stopped = scanning.machine("up"), scanning.machine("stopped")
     scanning.loopback.stop(stopped)
     with socket.create_server(("127.0.0.1", 0)) as silent:
         silence = {"name": "silent", "host": "127.0.0.1", "port": silent.getsockname()[1]}
-        nameless = {"name": "nameless", "host": "nowhere.invalid", "hostKey": host_key("n")}
         down = {"name": "down", "host": "192.0.2.1", "hostKey": host_key("d"), "state": "down"}
-        scanning.stack.inventory([silence, scanning.entry(stopped), nameless, down, scanning.entry(up)])
+        scanning.stack.inventory([silence, scanning.entry(stopped), down, scanning.entry(up)])
         status, out, err = scanning.run()
     assert (status, err) == (1, "")
-    assert re.search(r"\n  \? silent 127.0.0.1:\d+ does not answer within 1 s; check that the machine is up", out)
+    assert re.search(r"\n  \? silent 127.0.0.1:\d+ does not answer within 4 s; check that the machine is up", out)
     assert re.search(r"\n  \? stopped 127.0.0.1:\d+ refuses the connection; check that sshd runs there", out)
-    assert "\n  ? nameless nowhere.invalid:22 has a name that does not resolve" in out
     assert "\n  - down 192.0.2.1:22 is down, says the inventory: not asked" in out
     assert scanning.keys()["up"] == up.host_key
+
+
+def test_a_name_that_does_not_resolve(scanning: Scanning) -> None:
+    scanning.stack.inventory([{"name": "a", "host": "no-such-host.invalid", "hostKey": host_key("a")}])
+    assert "  ? a no-such-host.invalid:22 has a name that does not resolve" in scanning.run()[1]
 
 
 def test_a_bastion_is_pinned_first_and_minions_are_asked_through_it_afterwards(scanning: Scanning) -> None:
