@@ -107,9 +107,11 @@ async def _behind(
     bastion: Seen, user: str, machines: Sequence[Machine], places: asyncio.Semaphore, replace: Collection[str]
 ) -> Iterable[Seen]:
     if bastion.outcome != "same":
-        waits = bastion.outcome in ("new", "replaced")
-        why = "until its bastion's new fingerprint was compared; then scan again" if waits else "through its bastion"
-        return [_without(it, "waits" if waits else "unreached", f"is not asked {why}") for it in machines]
+        if bastion.outcome in ("new", "replaced"):
+            why = "is not asked until its bastion's new fingerprint was compared; then scan again"
+            return [_without(it, "waits", why) for it in machines]
+        wrong = "shows another key than the pinned one" if bastion.outcome == "differs" else "was not reached"
+        return [_without(it, "unreached", f"is not asked: its bastion {wrong}") for it in machines]
     its = bastion.machine
     peer = Bastion(host=its.host, port=its.port, user=user, host_key=str(its.pinned))
     try:
