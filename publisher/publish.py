@@ -87,9 +87,13 @@ async def publish(minions: Sequence[Minion], order: Order, progress: Progress) -
 
 
 async def remove(minions: Sequence[Minion], place: Place, *, release: str) -> bool:
-    """Delete the site while ``release`` is live; False, and nothing done, when it is not."""
+    """Delete the site while ``release`` is live; False, and nothing done, when it is not.
+
+    A removal that was cut off, so that nothing is live, is ended.
+    """
     async with assemble(minions, place, jury=NOBODY) as crew:
-        if (await crew.publisher.state()).live_release != release:
+        state = await crew.publisher.state()
+        if not state.exists or (state.live is not None and state.live_release != release):
             return False
         async with deploying(crew, Progress()) as deployment:
             return await crew.publisher.remove(deployment.token, release)

@@ -22,7 +22,7 @@
 #   flip TOKEN SLOT RELEASE NOTE   makes the slot live and retires what was live to previous; gives the log's line
 #   unflip TOKEN SLOT|- NOTE       points `html` back (-: removes it), as if the flip had not been
 #   distrust TOKEN SLOT            what is in the slot is no whole release from now on
-#   remove TOKEN RELEASE           deletes slots and link, only while RELEASE is live
+#   remove TOKEN RELEASE           deletes slots and link, only while RELEASE is live, or ends a removal that was cut off
 #
 # NOTE is an object of JSON on one line: what the log is to say besides what is known here.
 # The verbs that say "stdin" take data there; a list that is cut short harms nothing, because the slot is incomplete.
@@ -435,16 +435,28 @@ distrust() { # TOKEN SLOT
 
 remove() { # TOKEN RELEASE
     write_as "$1"
-    if [ -z "$live" ] || [ "$(release_of "$live")" != "$2" ]; then
+    if ! to_remove "$2"; then
         echo '{"removed": false}'
         return
     fi
+    { echo "$2" >slots/removing; } 2>/dev/null || : # a full volume is no reason to keep what fills it
     rm -f html .html.new
     mv -T slots "slots.removed.$1"
     rm -rfv slots.removed.*
     cd ..
     rmdir -- "$site" 2>/dev/null || : # what others put there stays
     echo '{"removed": true}'
+}
+
+to_remove() { # RELEASE: whether it is live, or a removal of it was cut off
+    if [ -n "$live" ]; then
+        [ "$(release_of "$live")" = "$1" ]
+        return
+    fi
+    [ "$(cat slots/removing 2>/dev/null)" != "$1" ] || return 0
+    for found in slots/[abc]; do # a first publish that was cut off is not ours to remove; traces are
+        if [ -e "$found" ]; then return 1; fi
+    done
 }
 
 main() {

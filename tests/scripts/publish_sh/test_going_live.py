@@ -1,4 +1,4 @@
-"""publish.sh: the lock, what goes live and what it takes with it, removal."""
+"""publish.sh: the lock, what goes live and what it takes with it."""
 
 from __future__ import annotations
 
@@ -164,24 +164,3 @@ def test_no_reader_ever_finds_the_site_gone(locked: Volume) -> None:
     reader.join()
     assert errors == []
     assert reads[0] > 100
-
-
-# --- Removal ---
-
-
-def test_only_the_live_release_is_removed(locked: Volume) -> None:
-    one = locked.publish("a", {b"x": b"1"})
-    two = locked.publish("b", {b"x": b"2"})
-    (locked.mount / "other").mkdir()
-    assert json.loads(locked.run("remove", TOKEN, one)) == {"removed": False}
-    assert locked.state()["live"] == "b"
-    assert json.loads(locked.run("remove", TOKEN, two).splitlines()[-1]) == {"removed": True}
-    assert [path.name for path in locked.mount.iterdir()] == ["other"]
-
-
-def test_a_removal_that_was_cut_off_is_no_obstacle(volume: Volume) -> None:
-    (volume.path / "slots.removed.aa" / "a").mkdir(parents=True)
-    volume.lock()
-    release = volume.publish("a", {b"x": b"1"})
-    assert json.loads(volume.run("remove", TOKEN, release).splitlines()[-1]) == {"removed": True}
-    assert list(volume.mount.iterdir()) == []

@@ -84,6 +84,20 @@ def test_remove_leaves_what_is_not_ours(site: PublishedSite) -> None:
     assert [path.name for path in site.path.iterdir()] == ["uploads"]
 
 
+def test_a_removal_that_was_cut_off_is_ended_by_the_next_and_a_site_that_is_not_there_is_no_error(
+    site: PublishedSite,
+) -> None:
+    release = site.content(ONE)
+    assert json.loads(site.run("remove", "--release", release)[1])["removed"] is False
+    assert list(site.volume.iterdir()) == []
+    site.publish()
+    (site.path / "html").unlink()
+    (site.path / "slots").rename(site.path / "slots.removed.0123456789abcdef")
+    status, stdout, stderr = site.run("remove", "--release", release)
+    assert (status, json.loads(stdout)["removed"]) == (0, True), stderr
+    assert list(site.volume.iterdir()) == []
+
+
 def test_the_cluster_tells_whose_absence_is_excused(site: PublishedSite, tmp_path: Path) -> None:
     site.content(ONE)
     site.loopback.stop(site.minions[1])
