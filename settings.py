@@ -361,7 +361,7 @@ def _meant(model: type[BaseModel], place: Place) -> str | None:
 
 _M = TypeVar("_M", bound=BaseModel)
 #: Where the lab keeps what it makes; a stack may point there and be checked while no lab is up.
-_OF_THE_LAB: Final = ".lab"
+OF_THE_LAB: Final = ".lab"
 #: What the project is called here; a copy may be called otherwise, and its settings then are too.
 PROJECT: Final = "glusterfarm"
 _STACK_FORM: Final = r"[A-Za-z0-9]([A-Za-z0-9._-]{0,48}[A-Za-z0-9])?"
@@ -440,7 +440,7 @@ def check(
         try:
             inventory, in_file = _inventory(files.text(path))
         except files.UnreadableError as error:
-            made = error.flaw == "absent" and Path(path).parts[:1] == (_OF_THE_LAB,)
+            made = error.flaw == "absent" and Path(path).parts[:1] == (OF_THE_LAB,)
             found.append(_refusal(("inventory",), path, error.flaw) if not made else _no_lab(path))
     if with_content and "content" not in hidden:
         found += _source(raw.get("content", {}))

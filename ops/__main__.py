@@ -16,6 +16,7 @@ VERBS: Final[Mapping[str, str]] = {
     "config": "check the stack files, without credentials, cluster or network; write the JSON Schemas for editors",
     "inventory": "write the inventory file from an Ansible inventory or the cluster, pin host keys",
     "preview": "tell what `pulumi preview` says as a comment on a pull request, in Markdown",
+    "ci": "do what the workflows do: stacks, preview, comment, gate, deploy, drift, issue",
     "drift": "compare the minions, their nodes and the site with the stack's state; changes nothing unless told to",
     "releases": "tell which release is live, which can be gone to at once, and what was live when",
     "adopt": "take over a site directory that no publish made, so that `pulumi up` can publish to it",

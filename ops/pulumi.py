@@ -56,6 +56,10 @@ class Pulumi:
         environment = {key: it for key, it in self.environment.items() if key != "PULUMI_ENABLE_STREAMING_JSON_PREVIEW"}
         return await replace(self, environment=environment)._run("preview", "--json", "--show-replacement-steps")
 
+    async def refreshed(self) -> tuple[int, str, str]:
+        """Exit status, stdout and stderr of a refresh that is only previewed, as JSON; it runs no program."""
+        return await self._run("refresh", "--preview-only", "--json")
+
     def _object(self, what: str, text: str) -> dict[str, Any]:
         try:
             found = json.loads(text)

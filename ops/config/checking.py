@@ -11,17 +11,21 @@ from typing import Any
 
 from ops.config import stack_file
 from ops.errors import OpsError
-from settings import Mistake, SettingsError, check
+from settings import Mistake, SettingsError, StackConfig, check
 
 _KEY = "sshPrivateKey"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Report:
-    """One stack: its mistakes, and what could not be checked and why (``notes``). ``minions`` is None with either."""
+    """One stack: its mistakes, and what could not be checked and why (``notes``).
+
+    ``config`` and ``minions``, how many there are, are None with either.
+    """
 
     stack: str
     file: str
+    config: StackConfig | None
     minions: int | None
     mistakes: tuple[Mistake, ...]
     notes: tuple[str, ...]
@@ -50,18 +54,21 @@ def report_of(stack: str) -> Report:
     project, path = stack_file.project(), stack_file.stack_file(stack)
     configured = stack_file.read(path, project)
     key = f"{project}:{_KEY}"
-    minions, found = None, list(configured.mistakes)
+    checked, minions, found = None, None, list(configured.mistakes)
     if configured.config is not None:
         # An encrypted key is right as far as can be known without decrypting it.
         config = {it: text for it, text in configured.config.items() if it != key or it not in configured.secret}
         try:
-            _, inventory = check(config, secret=configured.secret, project=project, stack=stack.rpartition("/")[2])
+            checked, inventory = check(
+                config, secret=configured.secret, project=project, stack=stack.rpartition("/")[2]
+            )
             minions = len(inventory.minions)
         except SettingsError as error:
             found += _others(error.found, found, path)
     return Report(
         stack=stack,
         file=str(path),
+        config=checked,
         minions=minions,
         mistakes=tuple(it for it in found if it.kind != "no_lab"),
         notes=tuple(f"its minions are not checked: {it.what}" for it in found if it.kind == "no_lab"),

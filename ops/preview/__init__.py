@@ -113,9 +113,12 @@ def run(options: argparse.Namespace) -> int:
     return 1 if gate.failed or (options.gate and not gate.passes) else 0
 
 
-def make(stack: str | None, *, against: str | None = None, base: str | None = None) -> Made:
-    """Run a preview of ``stack``, or read the one in the file ``against``; ``base`` is a commit. Raises OpsError."""
-    scrub = Scrub.of(os.environ)
+def make(stack: str | None, *, against: str | None = None, base: str | None = None, scrub: Scrub | None = None) -> Made:
+    """Run a preview of ``stack``, or read the one in the file ``against``; ``base`` is a commit. Raises OpsError.
+
+    ``scrub`` knows the secrets of this process, where the environment alone does not tell them.
+    """
+    scrub = scrub or Scrub.of(os.environ)
     commit = Base.of(base) if base else None
     if against is None:
         pulumi = Pulumi(stack=stack, environment=dict(os.environ))

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import copy
+import os
 import sys
 from collections.abc import Sequence
 from typing import Any
 
 from lab.plugins.command.provider import CommandProvider
-from lab.plugins.common.model import Resource
+from lab.plugins.common.model import Live, Resource
 from lab.plugins.common.program import run
 from lab.plugins.common.values import Properties
 from lab.plugins.kube.objects import checkpoint
@@ -16,6 +17,8 @@ from lab.plugins.kube.provider import KubernetesProvider
 
 STDOUT = '{"servedBy": {"php-a": 11, "php-b": 9}}\n'
 CLUSTER_IP = "10.0.0.10"
+#: The environment variable that says what a refresh finds: NAME=gone or NAME=edited, separated by commas.
+DRIFT = "HANDLESS_DRIFT"
 
 
 class Commands(CommandProvider):
@@ -47,6 +50,16 @@ class Objects(KubernetesProvider):
         ignored: Sequence[str],
     ) -> Properties:
         return checkpoint(_live(new), new, "tests")
+
+    async def read(self, resource: Resource, state: Properties, inputs: Properties) -> Live | None:
+        drift = os.environ.get(DRIFT, "").split(",")
+        if f"{resource.name}=gone" in drift:
+            return None
+        if f"{resource.name}=edited" not in drift:
+            return Live(id=resource.id, state=state, inputs=inputs)
+        edited = copy.deepcopy(inputs)
+        edited["spec"]["externalIPs"] = ["192.0.2.66"]
+        return Live(id=resource.id, state=checkpoint(_live(edited), edited, "tests"), inputs=edited)
 
     async def delete(self, resource: Resource, state: Properties, *, timeout: float) -> None:
         pass

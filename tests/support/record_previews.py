@@ -26,6 +26,7 @@ import yaml
 
 from lab.plugins.install import PROGRAMS, install
 from lab.toolchain import builds
+from tests.support.handless import DRIFT
 from tests.support.stack import StackFiles, minion, private_key, three_minions
 
 CHECKOUT = Path(__file__).resolve().parents[2]
@@ -82,9 +83,10 @@ class Project:
         secrets = {key: it for key, it in former_config.items() if isinstance(it, dict) and "secure" in it}
         path.write_text(yaml.safe_dump({**former, "config": {**config, **secrets}}))
 
-    def preview(self, *words: str, fails: bool = False) -> dict[str, Any]:
-        """What the preview prints, cut."""
-        text = self.pulumi("preview", "--json", "--show-replacement-steps", *words, fails=fails)
+    def preview(self, *words: str, fails: bool = False, verb: str = "preview") -> dict[str, Any]:
+        """What the preview, of an update or of a refresh, prints, cut."""
+        order = ("--show-replacement-steps",) if verb == "preview" else ()
+        text = self.pulumi(verb, "--json", *order, *words, fails=fails)
         for place, name in enumerate(dict.fromkeys(re.findall("php-[0-9a-f]{8}", text)), 1):
             text = text.replace(name, f"php-{place:08d}")
         return _cut(json.loads(text.replace(str(self.files.directory), "/project")))
@@ -259,6 +261,9 @@ def recordings() -> Iterator[tuple[str, dict[str, Any]]]:
             shutil.rmtree(content)
             shutil.copytree(kept, content)
         yield "service-replaced", it.preview("--replace", SERVICE)
+        yield "drift-none", it.preview("--preview-only", verb="refresh")
+        it.environment[DRIFT] = "web=edited,php-ini=gone"
+        yield "drift", it.preview("--preview-only", verb="refresh")
     with project(secret=True) as it:
         _secret(it)
         yield "secret", it.preview()

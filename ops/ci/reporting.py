@@ -1,0 +1,123 @@
+"""What a job with a token does, the comment, the gate, the issue: without a package, and nothing of a pull request."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final
+
+from ops.ci.event import PullRequest, run_url
+from ops.ci.github import GitHub
+from ops.ci.post import Posted, put_comment, put_issue
+from ops.errors import OpsError
+from ops.gate import gate_of, lifted
+
+_ISSUE_MARK: Final = "<!-- glusterfarm drift -->"
+_TITLE: Final = "Drift: the farm is not as its stacks say"
+
+
+def comment(options: argparse.Namespace) -> int:
+    """Post a comment, or bring the one that is there up to date. Raises OpsError."""
+    text, number = _text(options.file), options.number or PullRequest.of(os.environ).number
+    try:
+        posted = put_comment(GitHub.of(os.environ), number, text, author=options.author)
+    except OpsError as error:
+        raise OpsError(f"{options.file}: {error}") from None
+    print(_said("comment", posted))
+    return 0
+
+
+def gate(options: argparse.Namespace) -> int:
+    """Say whether the preview may pass, asking for the pull request's labels as they are now. Raises OpsError."""
+    told = _object(options.file)
+    try:
+        shut = gate_of(told, "")
+    except OpsError as error:
+        raise OpsError(f"{options.file}: {error}") from None
+    labels: list[str] = []
+    if shut.subjects:
+        number = options.number or PullRequest.of(os.environ).number
+        labels = [str(it.get("name", "")) for it in GitHub.of(os.environ).all(f"/issues/{number}/labels")]
+    asked = gate_of(told, lifted(flag=False, label=options.allow_label, labels=labels))
+    line = asked.line(options.allow_label).replace("allow it with --allow-destructive, or label", "label")
+    print(line if asked.passes else _error(line))
+    return 0 if asked.passes else 1
+
+
+def verdict(options: argparse.Namespace) -> int:
+    """One result for the jobs of a preview: that of a fork, which has none, does not pass. Raises OpsError."""
+    try:
+        needs = json.loads(options.needs)
+        results = {str(name): str(it["result"]) for name, it in needs.items()}
+    except (ValueError, AttributeError, TypeError, KeyError):
+        raise OpsError("the jobs' results are not what `toJSON(needs)` gives") from None
+    bad = [f"{name} {result}" for name, result in results.items() if result not in {"success", "skipped"}]
+    if not bad and results.get("stacks") != "success":
+        bad = [
+            "there is no preview: a pull request from a fork is handed no credentials; who trusts it pushes the branch"
+            " to this repository"
+        ]
+    print("\n".join(map(_error, bad)) if bad else "passed")
+    return 1 if bad else 0
+
+
+def issue(options: argparse.Namespace) -> int:
+    """Have one open issue where any stack has drift or was not looked at, none where none has. Raises OpsError."""
+    try:
+        stacks = json.loads(options.stacks)
+    except ValueError:
+        stacks = None
+    if not isinstance(stacks, list) or not all(isinstance(it, str) and re.fullmatch(r"[\w.-]+", it) for it in stacks):
+        raise OpsError(f"--stacks: {options.stacks!a} is no JSON list of stacks")
+    told = [_drift(Path(options.directory), stack) for stack in stacks]
+    told.sort(key=lambda it: not it["drift"])
+    url = run_url(os.environ)
+    foot = f"Found by [this run]({url}).\n\n" if url else ""
+    text = "\n\n".join([*(it["markdown"] for it in told), f"{foot}{_ISSUE_MARK}"])
+    wanted = any(it["drift"] for it in told)
+    posted = put_issue(GitHub.of(os.environ), _TITLE, text, wanted=wanted, author=options.author)
+    print(_said("issue", posted))
+    return 1 if wanted else 0
+
+
+def _drift(directory: Path, stack: str) -> Mapping[str, Any]:
+    """What was seen of one stack; that its job wrote nothing is told too."""
+    path = directory / f"drift-{stack}" / "drift.json"
+    if not path.exists():
+        return {"drift": True, "markdown": f"## Not looked at: stack `{stack}`\n\nIts job failed; its log says why."}
+    told = _object(str(path))
+    if not (isinstance(told.get("markdown"), str) and isinstance(told.get("drift"), bool)):
+        raise OpsError(f"{path}: it is not what `python -m ops ci drift` writes")
+    return told
+
+
+def _said(what: str, posted: Posted) -> str:
+    return f"{what} {posted.done}{f': {posted.url}' if posted.url else ''}"
+
+
+def _error(line: str) -> str:
+    """``line`` such that a run shows it as an error of the job."""
+    if not os.environ.get("GITHUB_ACTIONS"):
+        return line
+    return "::error::" + re.sub("[%\r\n]", lambda it: f"%{ord(it[0]):02X}", line)
+
+
+def _text(name: str) -> str:
+    try:
+        return Path(name).read_text(encoding="utf-8")
+    except (OSError, ValueError) as error:
+        raise OpsError(f"{name!a} cannot be read: {getattr(error, 'strerror', None) or error}") from None
+
+
+def _object(name: str) -> Mapping[str, Any]:
+    try:
+        found = json.loads(_text(name))
+    except (ValueError, RecursionError):
+        found = None
+    if not isinstance(found, dict):
+        raise OpsError(f"{name!a} holds no JSON object")
+    return found
