@@ -4,7 +4,7 @@ SYSTEM_PYTHON ?= python3
 TESTS_FAST := tests/unit tests/scripts
 
 .DEFAULT_GOAL := help
-.PHONY: help venv up deploy down status check format test test-fast test-soak bench-fanout lock
+.PHONY: help venv venv-only up deploy down status check format test test-fast test-unit test-soak bench-fanout lock
 
 help:  ## list these commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -25,11 +25,16 @@ down:  ## remove everything but the built toolchain
 status:  ## what runs in the lab
 	@$(PYTHON) -m lab status
 
-check:  ## linters and types: ruff, mypy --strict, shellcheck (no network, no lab)
+venv-only:  ## only the virtual environment, on a host that is not to have a lab
+	@$(SYSTEM_PYTHON) -m lab.bootstrap --only-venv
+
+check:  ## linters and types: ruff, mypy --strict, shellcheck, actionlint, zizmor (no network, no lab)
 	$(PYTHON) -m ruff check .
 	$(PYTHON) -m ruff format --check .
 	$(PYTHON) -m mypy .
 	.venv/bin/shellcheck $$(git ls-files '*.sh')
+	$(PYTHON) -m lab.toolchain.workflows
+	.venv/bin/zizmor --quiet --offline --no-progress --persona pedantic .github
 
 format:  ## let ruff rewrite what it can
 	$(PYTHON) -m ruff check --fix .
@@ -39,6 +44,9 @@ test: venv check  ## everything that tests it, the lab included
 	$(PYTHON) -m pytest
 
 test-fast: venv check  ## the part that needs no lab
+	$(PYTHON) -m pytest $(TESTS_FAST)
+
+test-unit: venv-only check  ## the same on a host that is not to have a lab
 	$(PYTHON) -m pytest $(TESTS_FAST)
 
 test-soak: venv  ## faults and kills at random moments, again and again (an hour; GLUSTERFARM_SOAK_ROUNDS=20)

@@ -1,4 +1,4 @@
-"""The programs that are built from their Go modules: the Pulumi CLI, Kubernetes, and the pause program."""
+"""The programs that are built from their Go modules: the Pulumi CLI, Kubernetes, actionlint, and the pause program."""
 
 from __future__ import annotations
 
@@ -71,6 +71,25 @@ def kubernetes(get_go: GetGo) -> Artefact:
         go.build(packages, module=directory, ldflags=ldflags, output=target)
 
     return _artefact("kubernetes", version, directory, ldflags, build)
+
+
+def actionlint(get_go: GetGo) -> Artefact:
+    """What checks .github/workflows: the entry holds the program `actionlint`. `make check` alone needs it."""
+    directory = TOOLCHAIN / "actionlint"
+    version = module_version(directory, "github.com/rhysd/actionlint")
+    ldflags = "-s -w"
+
+    def build(target: Path, step: Step) -> None:
+        go = get_go()
+        step.started("building it from its Go module, some seconds ...")
+        go.build(
+            ["github.com/rhysd/actionlint/cmd/actionlint"],
+            module=directory,
+            ldflags=ldflags,
+            output=target / "actionlint",
+        )
+
+    return _artefact("actionlint", version, directory, ldflags, build)
 
 
 def build_pause(go: Go, output: Path) -> None:

@@ -25,7 +25,7 @@ Version = tuple[int, int, int]
 TOOLCHAIN = Path(__file__).parent
 REQUIREMENT = TOOLCHAIN.parent.parent / "requirements" / "go.txt"
 VENV_PYTHON = TOOLCHAIN.parent.parent / ".venv" / "bin" / "python"
-MODULES = tuple(TOOLCHAIN / name for name in ("pulumi", "kubernetes", "pause"))
+MODULES = tuple(TOOLCHAIN / name for name in ("pulumi", "kubernetes", "actionlint", "pause"))
 
 # Nothing but what go.mod and go.sum name is built, by no other Go than the one we chose.
 _SETTINGS = {

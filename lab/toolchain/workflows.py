@@ -1,0 +1,35 @@
+"""``python -m lab.toolchain.workflows``: actionlint on .github/workflows. The first time it is built: with network"""
+
+from __future__ import annotations
+
+import functools
+import subprocess
+import sys
+from pathlib import Path
+
+from lab.errors import LabError
+from lab.steps import Steps
+from lab.toolchain import builds, cache, golang
+
+_CHECKOUT = Path(__file__).parent.parent.parent
+
+
+def main() -> int:
+    """Check the workflows; give the exit status."""
+    steps = Steps(sys.stderr)
+    artefact = builds.actionlint(functools.cache(lambda: golang.find(steps)))
+    try:
+        if not artefact.present():
+            with golang.using_caches():
+                cache.ensure(artefact, steps)
+    except LabError as error:
+        print(error, file=sys.stderr)
+        return 2
+    shellcheck = _CHECKOUT / ".venv" / "bin" / "shellcheck"
+    # pyflakes would be whichever is on PATH.
+    argv = [str(artefact.path / "actionlint"), "-no-color", "-shellcheck", str(shellcheck), "-pyflakes="]
+    return subprocess.run(argv, cwd=_CHECKOUT, check=False).returncode
+
+
+if __name__ == "__main__":
+    sys.exit(main())
