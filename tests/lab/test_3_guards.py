@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import pytest
 
 from lab.context import Lab
@@ -11,35 +14,48 @@ from tests.support.project import Project, command
 
 #: What mounts again what is gone: it must not do so while a test looks at a bare mountpoint.
 HEALER = "glusterfarm-heal-mnt-glusterfs"
+CONFIGURATION = "/etc/apache2/conf-enabled"
+ALIAS = f"""\
+Alias /glusterfarm-release {CONFIGURATION}/release
+<Directory {CONFIGURATION}>
+Require all granted
+</Directory>
+"""
 
 
-def configure_web_server(lab: Lab, node: str, text: str) -> None:
-    """Give the web server in the farm's pod on ``node`` one more configuration file and let it reload."""
+@contextmanager
+def web_server_that_lies(lab: Lab, node: str) -> Iterator[None]:
+    """The web server in the farm's pod on ``node`` answers with a release of its own making.
+
+    Its files are read-only for it, so what it is told is mounted over them.
+    """
     process = lab.exec(node, ["pgrep", "-o", "apache2"]).stdout.strip()
     assert process, f"no web server runs on {node}"
-    root = f"/proc/{process}/root"
-    lab.exec(node, ["mkdir", "-p", f"{root}/run/deceit"])
-    lab.exec(node, ["tee", f"{root}/run/deceit/release"], stdin="000000000000\n")
-    lab.exec(node, ["tee", f"{root}/etc/apache2/conf-enabled/deceit.conf"], stdin=text)
-    lab.exec(node, ["kill", "-USR1", process])
+    inside = ["nsenter", "--mount", f"--target={process}"]
+    there = f"/proc/{process}/root{CONFIGURATION}"
+    lab.exec(node, [*inside, "mount", "-t", "tmpfs", "deceit", CONFIGURATION])
+    try:
+        lab.exec(node, ["tee", f"{there}/release"], stdin="000000000000\n")
+        lab.exec(node, ["tee", f"{there}/deceit.conf"], stdin=ALIAS)
+        lab.exec(node, ["kill", "-USR1", process])
+        yield
+    finally:
+        lab.exec(node, [*inside, "umount", CONFIGURATION])
+        lab.exec(node, ["kill", "-USR1", process])
 
 
 def test_the_gate_fails_up_when_a_pod_serves_another_release(lab: Lab, project: Project) -> None:
     """One pod's web server answers with an old release, as one with a cache of its own might."""
     victim = pods(lab)[0]
-    alias = (
-        "Alias /glusterfarm-release /run/deceit/release\n<Directory /run/deceit>\nRequire all granted\n</Directory>\n"
-    )
-    configure_web_server(lab, victim["node"], alias)
     project.edit("content/helloworld.html", "Hello, world!", "Hello, gate!")
     try:
-        done = project.pulumi("up", "--yes", "--skip-preview")
+        with web_server_that_lies(lab, victim["node"]):
+            done = project.pulumi("up", "--yes", "--skip-preview")
         assert done.status != 0
         assert victim["name"] in done.text
         assert "000000000000" in done.text, "what it served is told"
         assert "Traceback" not in done.text
     finally:
-        configure_web_server(lab, victim["node"], "")
         project.edit("content/helloworld.html", "Hello, gate!", "Hello, world!")
         healed = project.pulumi("up", "--yes", "--skip-preview")
     assert healed.status == 0, healed.text
