@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ast
+import os
+import shutil
 from collections.abc import Callable
 from dataclasses import fields, is_dataclass
 from pathlib import Path
@@ -424,6 +426,19 @@ def test_the_plan_of_a_large_site_names_each_directory(stack: StackFiles, previe
 
     assert [line.split(" ")[-1] for line in before] == ["./", "assets/", "many/"]
     assert {line.split(" ")[-1] for line in set(before) ^ set(after)} == {"many/"}
+
+
+def test_content_that_is_written_again_as_it_was_has_nobody_asked_for_anything(
+    stack: StackFiles, preview: Preview
+) -> None:
+    before = preview()
+    shutil.rmtree(stack.directory / "content")
+    stack.write("content/assets/site.css", "body {}\n")
+    stack.write("content/index.php", "<?php echo 'one';\n")
+    os.utime(stack.directory / "content" / "index.php", (1, 1))
+    (stack.directory / "content" / "index.php").chmod(0o600)
+
+    assert changed(before, preview()) == set(), "a command with the same words and input is not run again"
 
 
 def test_what_is_ignored_changes_nothing(stack: StackFiles, preview: Preview) -> None:

@@ -61,8 +61,17 @@ def test_the_previous_content_again_is_one_flip(site: PublishedSite) -> None:
     site.publish(TWO)
     for minion in site.minions:
         minion.commands.clear()
+
+    def files() -> dict[Path, tuple[int, int]]:
+        # What is below the slots: not the link, and not what lies beside a slot.
+        found = [path for path in site.path.glob("slots/*/**/*") if not path.is_dir() or path.is_symlink()]
+        return {path: (path.lstat().st_ino, path.lstat().st_ctime_ns) for path in found}
+
+    before = files()
     outcome = site.publish(ONE)
     assert (outcome.action, outcome.written, outcome.removed) == ("flipped", 0, 0)
+    assert len(before) == 2 * 5
+    assert files() == before, "no file is written, made or removed"
     assert site.live() == ONE
     assert site.slot(site.previous_slot()) == TWO
     verbs = [verb_of(command) for command in site.minions[0].commands]
