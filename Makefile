@@ -4,7 +4,7 @@ SYSTEM_PYTHON ?= python3
 TESTS_FAST := tests/unit tests/scripts
 
 .DEFAULT_GOAL := help
-.PHONY: help venv venv-only up deploy down status check format test test-fast test-unit test-soak bench-fanout lock
+.PHONY: help venv venv-only up deploy down status check format test test-fast test-unit test-soak bench-fanout bench-publish lock
 
 help:  ## list these commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -54,6 +54,9 @@ test-soak: venv  ## faults and kills at random moments, again and again (an hour
 
 bench-fanout:  ## how `pulumi up` of 100 minions compares with 100 bare commands (needs the lab; 20 minutes)
 	$(PYTHON) -m bench.fanout
+
+bench-publish:  ## how long a publish takes beside rsync, tar and SFTP, without and with 20 ms of latency (needs the lab; 1 hour)
+	$(PYTHON) -m bench.publish
 
 lock:  ## renew the hashed locks from requirements/*.in
 	cd requirements && for lock in runtime:../requirements.txt dev:dev.txt ansible:ansible.txt peers:peers.txt go:go.txt; do \

@@ -176,6 +176,7 @@ class Loopback:
             server_host_keys=host_keys,
             authorized_client_keys=asyncssh.import_authorized_keys(self.key.export_public_key().decode()),
             process_factory=minion.handle,
+            sftp_factory=True,
             encoding=None,
         )
 

@@ -1,0 +1,201 @@
+"""Ways to get a directory onto a volume through a minion: ours, and the peers that it is compared with."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import shlex
+import subprocess
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import asyncssh
+
+from components.remote_script import argv
+from connectors import KEY_VARIABLE, ssh
+from settings import Minion
+
+OURS = "ours"
+
+
+class Contender(Protocol):
+    """One way. ``put`` makes what is on the volume as the source is; ``clear`` removes what is there."""
+
+    def put(self) -> None:
+        """Copy, from nothing or over what is there."""
+
+    def clear(self) -> None:
+        """Remove the copy."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ground:
+    """The minions as they are reached here, the first the one that is copied through; where things are."""
+
+    minions: Sequence[Minion]
+    source: Path
+    mount: str
+    volume: str
+    scratch: Path
+
+    @property
+    def through(self) -> Minion:
+        """The minion that peers copy through, and that publishes."""
+        return self.minions[0]
+
+    def target(self, name: str) -> str:
+        """A peer's own directory on the volume."""
+        return f"{self.mount}/bench-{name}"
+
+    def ssh(self) -> list[str]:
+        """The ssh command up to the command it is to run there, with its host."""
+        minion = self.through
+        known = self.scratch / "known_hosts"
+        known.write_text(f"[{minion.host}]:{minion.port} {minion.host_key}\n")
+        words = ["ssh", "-F", "none", "-p", str(minion.port), "-o", f"UserKnownHostsFile={known}"]
+        words += ["-o", "BatchMode=yes", "-o", "StrictHostKeyChecking=yes", "-o", "GlobalKnownHostsFile=/dev/null"]
+        if text := os.environ.get(KEY_VARIABLE):
+            key = self.scratch / "key"
+            key.touch(mode=0o600)
+            key.write_text(text.strip() + "\n")
+            words += ["-o", "IdentitiesOnly=yes", "-i", str(key)]
+        return [*words, f"{minion.user}@{minion.host}"]
+
+    def there(self, *words: str, root: bool = False) -> str:
+        """Run a command on the minion; give what it wrote. Raises RuntimeError."""
+        sudo = ("sudo", "-n") if root and self.through.user != "root" else ()
+        return must([*self.ssh(), argv(*sudo, *words)])
+
+    def make(self, name: str) -> None:
+        """Make a peer's directory, which then belongs to who copies: so no peer needs sudo."""
+        self.there("mkdir", "-p", self.target(name), root=True)
+        self.there("chown", self.through.user, self.target(name), root=True)
+
+    def remove(self, name: str) -> None:
+        """Remove it with all that is in it."""
+        self.there("rm", "-rf", self.target(name), root=True)
+
+
+def must(words: Sequence[str], **options: Any) -> str:
+    """Run a command that has to succeed; give its stdout. Raises RuntimeError with what it said."""
+    done = subprocess.run(words, capture_output=True, check=False, **{"stdin": subprocess.DEVNULL, **options})
+    if done.returncode != 0:
+        raise RuntimeError(
+            f"{shlex.join(words[:1])} failed ({done.returncode}): {done.stderr.decode().strip()[-2000:]}"
+        )
+    return str(done.stdout.decode())
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rsync:
+    """``rsync -a --delete`` over ssh."""
+
+    ground: Ground
+    program: str = "rsync"
+    remote_program: str = "rsync"
+
+    def put(self) -> None:
+        """Copy what differs by size and time, as it does by itself."""
+        *words, host = self.ground.ssh()
+        if not self.ground.there("sh", "-c", f"[ -d {shlex.quote(self.ground.target('rsync'))} ] && echo there || :"):
+            self.ground.make("rsync")
+        target = f"{host}:{self.ground.target('rsync')}/"
+        program = [self.program, "-a", "--delete", f"--rsync-path={self.remote_program}", "-e", shlex.join(words)]
+        must([*program, f"{self.ground.source}/", target])
+
+    def clear(self) -> None:
+        """Remove the copy."""
+        self.ground.remove("rsync")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tar:
+    """``tar | ssh tar``."""
+
+    ground: Ground
+
+    def put(self) -> None:
+        """Copy everything."""
+        self.ground.make("tar")
+        with subprocess.Popen(["tar", "-C", str(self.ground.source), "-cf", "-", "."], stdout=subprocess.PIPE) as tar:
+            must([*self.ground.ssh(), argv("tar", "-C", self.ground.target("tar"), "-xf", "-")], stdin=tar.stdout)
+        if tar.returncode != 0:
+            raise RuntimeError(f"tar failed ({tar.returncode})")
+
+    def clear(self) -> None:
+        """Remove the copy."""
+        self.ground.remove("tar")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sftp:
+    """The requests that pulumi-command's CopyToRemote makes (1.2: copyDir of copyController.go), one after the other.
+
+    A directory is looked for and made; a file is opened, written and closed: three round trips each.
+    """
+
+    ground: Ground
+
+    def put(self) -> None:
+        """Copy everything."""
+        self.ground.make("sftp")
+        asyncio.run(self._put())
+
+    async def _put(self) -> None:
+        root = self.ground.target("sftp")
+        connection = await ssh.connect(self.ground.through)
+        async with connection, connection.start_sftp_client() as sftp:
+            for directory, _, names in os.walk(self.ground.source):
+                inside = Path(directory).relative_to(self.ground.source)
+                there = f"{root}/{inside}"
+                if not await sftp.exists(there):
+                    await sftp.mkdir(there)
+                for name in names:
+                    content = await asyncio.to_thread(Path(directory, name).read_bytes)
+                    async with await _created(sftp, f"{there}/{name}") as remote:
+                        await remote.write(content)
+
+    def clear(self) -> None:
+        """Remove the copy."""
+        self.ground.remove("sftp")
+
+
+async def _created(sftp: asyncssh.SFTPClient, path: str) -> asyncssh.SFTPClientFile:
+    return await sftp.open(path, asyncssh.FXF_WRITE | asyncssh.FXF_CREAT | asyncssh.FXF_TRUNC, encoding=None)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Publisher:
+    """``python -m publisher publish``, as the program runs it: verified through every other minion, then live."""
+
+    ground: Ground
+    site: str = "bench-ours"
+
+    def put(self) -> None:
+        """Publish what differs from what a slot holds."""
+        self.publish()
+
+    def publish(self) -> dict[str, Any]:
+        """The same; give what it says of itself."""
+        return dict(json.loads(must([*self._words("publish"), "--source", str(self.ground.source)])))
+
+    def plan(self) -> None:
+        """What a preview does, and an `up` with nothing changed: read the content, compare its manifest."""
+        program = "import sys; from pathlib import Path; from publisher.manifest import Manifest"
+        must([sys.executable, "-c", f"{program}; Manifest.of(Path(sys.argv[1])).plan()", str(self.ground.source)])
+
+    def clear(self) -> None:
+        """Remove the site, whatever is live."""
+        self.ground.there("rm", "-rf", f"{self.ground.mount}/{self.site}", root=True)
+
+    def _words(self, verb: str) -> list[str]:
+        inventory = self.ground.scratch / "inventory.yaml"
+        entries = [minion.model_dump(mode="json", by_alias=True, exclude_none=True) for minion in self.ground.minions]
+        inventory.write_text(json.dumps({"minions": entries}))
+        names = ",".join(f"{minion.name}@" for minion in self.ground.minions)
+        words = [sys.executable, "-m", "publisher", verb, "--inventory", str(inventory), "--minions", names]
+        return [*words, "--mount-path", self.ground.mount, "--volume", self.ground.volume, "--site", self.site]
