@@ -1,6 +1,6 @@
 """``python -m ops ci``: everything that the workflows in .github/workflows do.
 
-``comment``, ``gate``, ``verdict`` and ``issue`` need Python's standard library only.
+``comment``, ``outdated``, ``gate``, ``verdict`` and ``issue`` need Python's standard library only.
 """
 
 from __future__ import annotations
@@ -47,6 +47,11 @@ def options(parser: argparse.ArgumentParser) -> None:
     comment.add_argument("file", metavar="COMMENT.md", help="what `ops ci preview` wrote")
     comment.set_defaults(module="ops.ci.reporting", function="comment")
 
+    outdated = actions.add_parser(
+        "outdated", help="say in the comments on other stacks that they are not touched any more"
+    )
+    outdated.set_defaults(module="ops.ci.reporting", function="outdated")
+
     gate = actions.add_parser("gate", help="exit status 1 when the preview would end what must not pass unseen")
     gate.add_argument("file", metavar="FACTS.json", help="what `ops ci preview` or `ops preview --json` wrote")
     gate.add_argument(
@@ -59,16 +64,17 @@ def options(parser: argparse.ArgumentParser) -> None:
 
     issue = actions.add_parser("issue", help="open, update or close the one issue about drift")
     issue.add_argument("directory", metavar="DIR", help="holds drift-STACK/drift.json, as `ops ci drift` wrote it")
-    issue.add_argument("--stacks", required=True, metavar="JSON", help="the stacks, as `ops ci stacks` told them")
     issue.set_defaults(module="ops.ci.reporting", function="issue")
 
     verdict = actions.add_parser("verdict", help="one result for all jobs of a preview, for a branch to require")
     verdict.add_argument("needs", metavar="JSON", help="what the context `needs` of the job holds")
     verdict.set_defaults(module="ops.ci.reporting", function="verdict")
 
-    for its in (comment, gate):
+    for its in (outdated, issue):
+        its.add_argument("--stacks", required=True, metavar="JSON", help="the stacks, as `ops ci stacks` told them")
+    for its in (comment, outdated, gate):
         its.add_argument("--number", type=_number, metavar="N", help="the pull request (default: the event's)")
-    for its in (comment, issue):
+    for its in (comment, outdated, issue):
         its.add_argument("--author", default=BOT, metavar="LOGIN", help=f"who wrote what is updated (default: {BOT})")
 
 

@@ -6,14 +6,19 @@ Each is found again by a mark at its end that does not show, and only if the bot
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
 from ops.ci.github import BOT, GitHub
 from ops.errors import OpsError
 
-_MARK: Final = re.compile(r"<!-- glusterfarm [A-Za-z0-9._? -]{1,200} -->")
+_MARK: Final = re.compile(r"<!-- glusterfarm (?:drift|preview of (?P<stack>[A-Za-z0-9._?-]{1,100})) -->")
+_OUTDATED: Final = """## Not touched any more: stack `{stack}`
+
+What was here was of an earlier state of this pull request.
+
+{mark}"""
 #: GitHub refuses a longer one.
 LONGEST: Final = 65_536
 
@@ -45,6 +50,20 @@ def put_comment(github: GitHub, number: int, text: str, *, author: str = BOT) ->
     return _posted("updated", github.ask("PATCH", f"/issues/comments/{int(found['id'])}", {"body": text}))
 
 
+def outdate_comments(github: GitHub, number: int, stacks: Collection[str], *, author: str = BOT) -> list[str]:
+    """Say so in each comment on a stack that is not one of ``stacks`` any more; give those stacks. Raises OpsError."""
+    said = []
+    for it in list(_by(github, f"/issues/{number}/comments", author)):
+        mark = _MARK.fullmatch(_body(it).rpartition("\n")[2])
+        if mark is None or not mark["stack"] or mark["stack"] in stacks:
+            continue
+        text = _OUTDATED.format(stack=mark["stack"], mark=mark[0])
+        if _body(it) != text:
+            github.ask("PATCH", f"/issues/comments/{int(it['id'])}", {"body": text})
+            said.append(mark["stack"])
+    return said
+
+
 def put_issue(github: GitHub, title: str, text: str, *, wanted: bool, author: str = BOT) -> Posted:
     """Have one open issue with the mark of ``text`` where it is ``wanted``, and else close the one there is."""
     _fits(text)
@@ -69,12 +88,16 @@ def _found(
     github: GitHub, path: str, mark: str, author: str, fits: Callable[[Mapping[str, Any]], bool]
 ) -> Mapping[str, Any] | None:
     """The first one that ends in the mark and that the author wrote."""
+    every = _by(github, path, author)
+    return next((it for it in every if fits(it) and _body(it).rpartition("\n")[2] == mark), None)
+
+
+def _by(github: GitHub, path: str, author: str) -> Iterator[Mapping[str, Any]]:
+    """What ``author`` wrote."""
     for it in github.all(path):
         user = it.get("user")
-        its = user.get("login") if isinstance(user, Mapping) else None
-        if its == author and fits(it) and _body(it).rpartition("\n")[2] == mark:
-            return it
-    return None
+        if isinstance(user, Mapping) and user.get("login") == author:
+            yield it
 
 
 def _body(it: Mapping[str, Any]) -> str:

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from ops.ci.event import PullRequest, run_url
 from ops.ci.github import GitHub
-from ops.ci.post import Posted, put_comment, put_issue
+from ops.ci.post import Posted, outdate_comments, put_comment, put_issue
 from ops.errors import OpsError
 from ops.gate import gate_of, lifted
 
@@ -28,6 +28,14 @@ def comment(options: argparse.Namespace) -> int:
     except OpsError as error:
         raise OpsError(f"{options.file}: {error}") from None
     print(_said("comment", posted))
+    return 0
+
+
+def outdated(options: argparse.Namespace) -> int:
+    """Bring the comments on stacks that are not touched any more up to date. Raises OpsError."""
+    stacks, number = _stacks(options.stacks), options.number or PullRequest.of(os.environ).number
+    said = outdate_comments(GitHub.of(os.environ), number, stacks, author=options.author)
+    print(f"outdated: {', '.join(said)}" if said else "no comment is outdated")
     return 0
 
 
@@ -67,13 +75,7 @@ def verdict(options: argparse.Namespace) -> int:
 
 def issue(options: argparse.Namespace) -> int:
     """Have one open issue where any stack has drift or was not looked at, none where none has. Raises OpsError."""
-    try:
-        stacks = json.loads(options.stacks)
-    except ValueError:
-        stacks = None
-    if not isinstance(stacks, list) or not all(isinstance(it, str) and re.fullmatch(r"[\w.-]+", it) for it in stacks):
-        raise OpsError(f"--stacks: {options.stacks!a} is no JSON list of stacks")
-    told = [_drift(Path(options.directory), stack) for stack in stacks]
+    told = [_drift(Path(options.directory), stack) for stack in _stacks(options.stacks)]
     told.sort(key=lambda it: not it["drift"])
     url = run_url(os.environ)
     foot = f"Found by [this run]({url}).\n\n" if url else ""
@@ -82,6 +84,16 @@ def issue(options: argparse.Namespace) -> int:
     posted = put_issue(GitHub.of(os.environ), _TITLE, text, wanted=wanted, author=options.author)
     print(_said("issue", posted))
     return 1 if wanted else 0
+
+
+def _stacks(text: str) -> list[str]:
+    try:
+        stacks = json.loads(text)
+    except ValueError:
+        stacks = None
+    if not isinstance(stacks, list) or not all(isinstance(it, str) and re.fullmatch(r"[\w.-]+", it) for it in stacks):
+        raise OpsError(f"--stacks: {text!a} is no JSON list of stacks")
+    return stacks
 
 
 def _drift(directory: Path, stack: str) -> Mapping[str, Any]:

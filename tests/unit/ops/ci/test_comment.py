@@ -48,6 +48,25 @@ def test_what_others_write_is_never_edited(ci: Run, hub: FakeGitHub) -> None:
     assert ci("comment", "comment.md", "--author", "mallory")[1].startswith("comment unchanged")
 
 
+def test_a_comment_on_a_stack_that_is_not_touched_any_more_says_so(ci: Run, hub: FakeGitHub) -> None:
+    hub.comment(TEXT)
+    hub.comment(TEXT.replace("prod", "staging"))
+    hub.comment(TEXT.replace("prod", "staging"), "mallory")
+    hub.comment("## 1 finding\n\n<!-- glusterfarm drift -->")
+
+    assert ci("outdated", "--stacks", '["prod"]') == (0, "outdated: staging\n", "")
+    assert ci("outdated", "--stacks", '["prod"]') == (0, "no comment is outdated\n", "")
+    assert hub.comments[0]["body"] == TEXT
+    assert hub.comments[1]["body"] == (
+        "## Not touched any more: stack `staging`\n\nWhat was here was of an earlier state of this pull request.\n\n"
+        "<!-- glusterfarm preview of staging -->"
+    )
+    assert hub.comments[2]["body"].startswith("## 3 changes")
+    assert ci("outdated", "--stacks", "[]") == (0, "outdated: prod\n", "")
+    assert ci("comment", "comment.md")[1].startswith("comment updated: https://github.example/c/1")
+    assert "is no JSON list of stacks" in ci("outdated", "--stacks", "prod")[2]
+
+
 def test_it_is_found_on_a_later_page(ci: Run, hub: FakeGitHub) -> None:
     for number in range(250):
         hub.comment(f"comment {number}", "alice")
