@@ -38,16 +38,15 @@ class Gate:
         """Whether the change may go on: a preview that failed says nothing of what it would end."""
         return self.word != "shut" and not self.failed
 
-    def line(self, label: str) -> str:
-        """One line on it; ``label`` is the one that would lift it."""
+    def line(self, remedy: str) -> str:
+        """One line on it; ``remedy`` is what would lift it."""
         its = ", ".join(self.subjects)
         if self.failed:
             return f"the gate is shut: the preview of stack {self.stack!a} failed, so nobody knows what would end"
         return {
             "open": f"the gate is open: stack {self.stack!a} loses nothing",
             "allowed": f"the gate is lifted by {self.lifted_by}: the preview would delete or replace: {its}",
-            "shut": f"the gate is shut: the preview would delete or replace: {its}; allow it with --allow-destructive,"
-            f" or label the pull request {label!a}",
+            "shut": f"the gate is shut: the preview would delete or replace: {its}; {remedy}",
         }[self.word]
 
 

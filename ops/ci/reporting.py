@@ -51,7 +51,7 @@ def gate(options: argparse.Namespace) -> int:
         number = options.number or PullRequest.of(os.environ).number
         labels = [str(it.get("name", "")) for it in GitHub.of(os.environ).all(f"/issues/{number}/labels")]
     asked = gate_of(told, lifted(flag=False, label=options.allow_label, labels=labels))
-    line = asked.line(options.allow_label).replace("allow it with --allow-destructive, or label", "label")
+    line = asked.line(f"label the pull request {options.allow_label!a}")
     print(line if asked.passes else _error(line))
     return 0 if asked.passes else 1
 

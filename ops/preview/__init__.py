@@ -7,7 +7,7 @@ import asyncio
 import json
 import os
 import sys
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,7 @@ from ops.preview.facts import Facts, Verdict, facts_of
 from ops.preview.files import Base, FileDiff, file_diffs, inventories
 from ops.preview.scrub import Scrub
 from ops.preview.steps import Preview, parse
+from ops.preview.unasked import why_unasked
 from ops.pulumi import Pulumi
 
 
@@ -109,7 +110,8 @@ def run(options: argparse.Namespace) -> int:
     else:
         print(made.markdown(options.limit), end="")
     if options.gate and (gate.subjects or gate.failed):
-        print(f"{'note' if gate.passes else 'error'}: {gate.line(options.allow_label)}", file=sys.stderr)
+        remedy = f"allow it with --allow-destructive, or label the pull request {options.allow_label!a}"
+        print(f"{'note' if gate.passes else 'error'}: {gate.line(remedy)}", file=sys.stderr)
     return 1 if gate.failed or (options.gate and not gate.passes) else 0
 
 
@@ -123,10 +125,11 @@ def make(stack: str | None, *, against: str | None = None, base: str | None = No
     if against is None:
         pulumi = Pulumi(stack=stack, environment=dict(os.environ))
         status, out, err = asyncio.run(pulumi.previewed())
-        preview = _parsed(out, scrub, "pulumi preview", failed=err if status else None)
+        preview = _of_stack(_parsed(out, scrub, "pulumi preview", failed=err if status else None), stack)
+        unasked = "" if preview.errors else scrub.text(why_unasked(preview.stack))
     else:
-        preview = _parsed(_read(against), scrub, against)
-    facts = facts_of(_of_stack(preview, stack), partial(inventories, commit))
+        preview, unasked = _of_stack(_parsed(_read(against), scrub, against), stack), ""
+    facts = replace(facts_of(preview, partial(inventories, commit)), unasked=unasked)
     return Made(facts=facts, diffs=None if commit is None else file_diffs(facts.content, commit, scrub))
 
 

@@ -22,6 +22,10 @@ LIMIT: Final = 60_000
 #: Less would not hold the headings.
 SMALLEST_LIMIT: Final = 5_000
 _LINES_OF_A_MESSAGE: Final = 60
+_NOT_COMPARED: Final = """### Not compared with the cluster
+
+Labels, namespace, ini, controller and Service are compared with what the last `pulumi up` recorded of them: not with
+what is there now, and not by the API server, which may refuse or add something."""
 _DONE: Final = {
     Op.CREATE: "created",
     Op.UPDATE: "updated",
@@ -51,6 +55,8 @@ def _sections(facts: Facts, diffs: Sequence[FileDiff] | None) -> Iterator[Sectio
         yield Section(head="### Deleted or replaced\n", items=ended(facts))
     if facts.warnings:
         yield Section(head="### Warnings", items=[_message(it) for it in facts.warnings], unit="warnings")
+    if facts.unasked:
+        yield Section(head=_NOT_COMPARED, items=[_message(Told(about="", message=facts.unasked))])
     if facts.verdict is Verdict.FAILED:
         if facts.steps:
             yield Section(head=f"Until it failed it had found {number(facts.changes, 'change')}; there may be more.")

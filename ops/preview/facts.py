@@ -61,7 +61,8 @@ class Facts:
     """One preview. ``others`` are the changed resources that no other part tells of; ``removal`` says what a destroy
     does to the content from now on, when that changes.
 
-    ``release`` is the one that would be live afterwards, as far as anything that changes names it.
+    ``release`` is the one that would be live afterwards, as far as anything that changes names it. ``unasked`` is why
+    nothing was compared with the cluster itself, '' where it was or where nobody knows.
     """
 
     project: str
@@ -81,6 +82,7 @@ class Facts:
     errors: tuple[Told, ...]
     warnings: tuple[Told, ...]
     steps: tuple[Step, ...]
+    unasked: str = ""
 
 
 #: Gives the inventories, given their paths in the old and the new configuration ('' where it is not told).
