@@ -19,6 +19,7 @@ from ops.gate import LABEL, LABEL_VARIABLE, Gate, lifted, subjects_of
 from ops.preview.comment import LIMIT, SMALLEST_LIMIT, comment
 from ops.preview.facts import Facts, Verdict, facts_of
 from ops.preview.files import Base, FileDiff, file_diffs, inventories
+from ops.preview.large import whole
 from ops.preview.scrub import Scrub
 from ops.preview.steps import Preview, parse
 from ops.preview.unasked import why_unasked
@@ -129,7 +130,7 @@ def make(stack: str | None, *, against: str | None = None, base: str | None = No
         unasked = "" if preview.errors else scrub.text(why_unasked(preview.stack))
     else:
         preview, unasked = _of_stack(_parsed(_read(against), scrub, against), stack), ""
-    facts = replace(facts_of(preview, partial(inventories, commit)), unasked=unasked)
+    facts = replace(facts_of(preview, partial(inventories, commit), partial(whole, commit)), unasked=unasked)
     return Made(facts=facts, diffs=None if commit is None else file_diffs(facts.content, commit, scrub))
 
 

@@ -125,6 +125,9 @@ def _content_at_a_glance(facts: Facts) -> str:
         files = (
             f"published for the first time: {number(content.files_after, 'file')}, {size_words(content.bytes_after)}"
         )
+    elif content.directories:
+        its = number(len(content.directories), "directory", "directories")
+        files = f"files in {its} of a large site" + (f", {files}" if files else "")
     elif content.unknown:
         files = f"{files + ', ' if files else ''}{number(len(content.unknown), 'entry', 'entries')} in another form"
     known = f"; release {code(facts.old_release)} → {code(facts.release)}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any, Final
@@ -13,6 +13,9 @@ from ops.preview.steps import Op, Step
 
 _LINE: Final = re.compile(r"(\S+) (\d+) (\S+) (.+)", re.DOTALL)
 _FILES: Final = ("644", "755")
+#: A line that stands for a directory, as of a large site (publisher/plan.py); it ends in / or /**.
+DIRECTORIES: Final = re.compile(r"^files=\d+ ", re.MULTILINE)
+_BELOW: Final = "**"
 #: What a publish is told of where it publishes to, as a reviewer would call it.
 _PLACES: Final = {"--volume": "volume", "--mount-path": "mount path", "--site": "site", "--source": "source"}
 
@@ -21,7 +24,8 @@ _PLACES: Final = {"--volume": "volume", "--mount-path": "mount path", "--site": 
 class Entry:
     """A line of the manifest. ``kind`` is 644, 755, link or dir, or what a later form of the manifest calls it.
 
-    ``size`` is in bytes, ``digest`` the first hex digits of the SHA-256.
+    A line of a large site stands for a directory with ``files`` in it: its kind is ``files=31``. ``size`` is in bytes,
+    ``digest`` the first hex digits of the SHA-256.
     """
 
     kind: str
@@ -33,6 +37,11 @@ class Entry:
     def is_file(self) -> bool:
         """Whether this is one regular file."""
         return self.kind in _FILES
+
+    @property
+    def files(self) -> int | None:
+        """How many files lie in the directory that this stands for; None for one that stands for itself."""
+        return int(self.kind.partition("=")[2]) if DIRECTORIES.match(f"{self.kind} ") else None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,6 +59,11 @@ class FileChange:
         if self.new is None:
             return "removed"
         return "changed" if self.old.path == self.new.path else "moved"
+
+    @property
+    def is_directory(self) -> bool:
+        """Whether this is a directory of a large site, and all that lies in it."""
+        return any(it is not None and it.files is not None for it in (self.old, self.new))
 
     @property
     def path(self) -> str:
@@ -71,6 +85,8 @@ class Moved:
 class Content:
     """The publish: what happens to it, its files, and ``places`` that it is moved between.
 
+    Of a large site ``directories`` are told and no files, where nobody knew better.
+
     ``unknown`` are lines of the manifest in a form that this version does not know, with + or - before them. ``source``
     is the directory that is published, ``inventory`` the path of the inventory, both as the new configuration has them;
     ``old_inventory`` as the old one had it.
@@ -78,6 +94,7 @@ class Content:
 
     op: Op
     files: tuple[FileChange, ...]
+    directories: tuple[FileChange, ...]
     unknown: tuple[str, ...]
     places: tuple[Moved, ...]
     source: str
@@ -87,17 +104,36 @@ class Content:
     bytes_after: int
 
 
-def content_of(steps: Iterable[Step]) -> Content | None:
-    """The publish among ``steps``; None when it is not among them, and so nothing of it changes."""
+@dataclass(frozen=True, kw_only=True)
+class Plans:
+    """What a preview has of the manifest before and after, and the directories that were and are published."""
+
+    old: str
+    new: str
+    old_source: str
+    source: str
+
+
+def content_of(steps: Iterable[Step], whole: Callable[[Plans], Plans] = lambda plans: plans) -> Content | None:
+    """The publish among ``steps``; None when it is not among them, and so nothing of it changes.
+
+    ``whole`` gives plans a line a file of those that have a line a directory, if it can.
+    """
     for step in steps:
         if step.parent_type == "glusterfarm:index:ContentSync" and step.name.endswith("-publish"):
-            return _content(step)
+            return _content(step, whole)
     return None
 
 
-def _content(step: Step) -> Content:
+def _content(step: Step, whole: Callable[[Plans], Plans]) -> Content:
     old, new = words_of(step.old), words_of(step.new)
-    (before, strange_before), (after, strange_after) = _manifest(step.old), _manifest(step.new)
+    source = new.get("--source") or old.get("--source", "")
+    old_source = old.get("--source") or source
+    plans = whole(Plans(old=_stdin(step.old), new=_stdin(step.new), old_source=old_source, source=source))
+    (before, strange_before), (after, strange_after) = _manifest(plans.old), _manifest(plans.new)
+    files_after = sum(entry.is_file + (entry.files or 0) for entry in after.values())
+    before, after = _alike(before, after), _alike(after, before)
+    changes = () if step.op is Op.DELETE else tuple(_changes(before, after))
     places = tuple(
         Moved(what=what, old=old.get(option), new=new.get(option))
         for option, what in _PLACES.items()
@@ -106,16 +142,17 @@ def _content(step: Step) -> Content:
     return Content(
         op=step.op,
         # A command that goes takes no file with it.
-        files=() if step.op is Op.DELETE else tuple(_changes(before, after)),
+        files=tuple(it for it in changes if not it.is_directory),
+        directories=tuple(it for it in changes if it.is_directory),
         unknown=(
             *(f"-{line}" for line in strange_before if line not in set(strange_after)),
             *(f"+{line}" for line in strange_after if line not in set(strange_before)),
         ),
         places=places,
-        source=new.get("--source") or old.get("--source", ""),
+        source=source,
         inventory=new.get("--inventory", ""),
         old_inventory=old.get("--inventory", ""),
-        files_after=sum(entry.is_file for entry in after.values()),
+        files_after=files_after,
         bytes_after=sum(entry.size for entry in after.values()),
     )
 
@@ -130,16 +167,52 @@ def words_of(inputs: Mapping[str, Any] | None) -> dict[str, str]:
     return {word: value for word, value in pairwise(words) if word.startswith("--")}
 
 
-def _manifest(inputs: Mapping[str, Any] | None) -> tuple[dict[str, Entry], list[str]]:
+def _stdin(inputs: Mapping[str, Any] | None) -> str:
+    text = (inputs or {}).get("stdin")
+    return text if isinstance(text, str) else ""
+
+
+def _manifest(text: str) -> tuple[dict[str, Entry], list[str]]:
     entries: dict[str, Entry] = {}
     strange = []
-    text = (inputs or {}).get("stdin")
-    for line in (text if isinstance(text, str) else "").split("\n"):
+    for line in text.split("\n"):
         if match := _LINE.fullmatch(line):
             entries[match[4]] = Entry(kind=match[1], size=int(match[2]), digest=match[3], path=match[4])
         elif line:
             strange.append(line)
     return entries, strange
+
+
+def _alike(entries: dict[str, Entry], others: Mapping[str, Entry]) -> dict[str, Entry]:
+    """``entries`` by directories where the ``others`` are, for a site that has grown large or is large no more.
+
+    Of a directory that is counted here nobody knows the digest: without another count or size it is taken for the same.
+    """
+    shape = {path: entry for path, entry in others.items() if entry.files is not None}
+    if not shape or any(entry.files is not None for entry in entries.values()):
+        return entries
+    inside: dict[str, list[Entry]] = {}
+    for path, entry in entries.items():
+        inside.setdefault(_line_of(path, shape), []).append(entry)
+    found = {}
+    for path, its in inside.items():
+        kind, size = f"files={len(its)}", sum(entry.size for entry in its if entry.is_file)
+        other = shape.get(path)
+        same = other is not None and (other.kind, other.size) == (kind, size)
+        found[path] = Entry(kind=kind, size=size, digest=other.digest if other and same else "", path=path)
+    return found
+
+
+def _line_of(path: str, shape: Mapping[str, Entry]) -> str:
+    """Which line of a large site's plan stands for the file at ``path``."""
+    *home, _ = path.split("/")
+    for end in range(len(home), -1, -1):
+        directory = "/".join(home[:end]) or "."
+        if end == len(home) and f"{directory}/" in shape:
+            return f"{directory}/"
+        if f"{directory}/{_BELOW}" in shape:
+            return f"{directory}/{_BELOW}"
+    return f"{'/'.join(home) or '.'}/"
 
 
 def _changes(before: Mapping[str, Entry], after: Mapping[str, Entry]) -> Iterator[FileChange]:

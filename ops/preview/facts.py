@@ -9,7 +9,7 @@ from enum import StrEnum
 from typing import Any, Final
 
 from ops.preview.cluster import Pods, Service, is_controller, is_service, pods_of, service_of
-from ops.preview.content import Content, content_of, words_of
+from ops.preview.content import Content, Plans, content_of, words_of
 from ops.preview.differences import at, shown
 from ops.preview.minions import MOUNTS, Inventories, Minions, minions_of
 from ops.preview.steps import Op, Preview, Step, Told
@@ -89,10 +89,12 @@ class Facts:
 ReadInventories = Callable[[str, str], Inventories]
 
 
-def facts_of(preview: Preview, read_inventories: ReadInventories) -> Facts:
-    """The facts of ``preview``."""
+def facts_of(
+    preview: Preview, read_inventories: ReadInventories, whole: Callable[[Plans], Plans] = lambda plans: plans
+) -> Facts:
+    """The facts of ``preview``; ``whole`` is for ``content_of``."""
     steps = preview.steps
-    content = content_of(steps)
+    content = content_of(steps, whole)
     inventories = Inventories() if content is None else read_inventories(content.old_inventory, content.inventory)
     minions = minions_of(steps, inventories, preview.outputs)
     destructive = tuple(_destructive(steps, minions))

@@ -19,6 +19,10 @@ from ops.preview.words import moved, names, number
 _MOST_FILES: Final = 100
 _LINES_OF_A_DIFF: Final = 200
 _KIB: Final = 1024
+_LARGE: Final = (
+    "*Of a large site directories are told. Its files are, too, with a git base (`--base`) and a working tree that hold"
+    " just what is live and what would be published.*"
+)
 
 
 def content_sections(facts: Facts, diffs: Sequence[FileDiff] | None) -> Iterator[Section]:
@@ -36,8 +40,11 @@ def content_sections(facts: Facts, diffs: Sequence[FileDiff] | None) -> Iterator
     items += [f"- {moved(it)}; what is at the old place stays there" for it in content.places]
     few = len(content.files) <= _MOST_FILES
     items += [_file(it) for it in content.files] if few else list(_directories(content.files))
+    items += [_directory(it) for it in content.directories]
     if items:
         yield Section(head="### Content\n", items=items, unit="lines" if few else "directories")
+    if content.directories:
+        yield Section(head=_LARGE)
     yield from _unknown(content)
     if content.op is Op.UPDATE and diffs is None and any(it.kind == "changed" for it in content.files):
         yield Section(head="*Sizes only: no git base was given (`--base`) to take the old texts from.*")
@@ -71,6 +78,18 @@ def _file(it: FileChange) -> str:
         name = f"{code(it.old.path)} → {name}"
     sizes = [size_words(entry.size) for entry in (it.old, it.new) if entry]
     return f"- {it.kind} {name}, {' → '.join(dict.fromkeys(sizes))}{kind}"
+
+
+def _directory(it: FileChange) -> str:
+    """A directory of a large site; one that was merged with what lies below it says so."""
+    path = it.path.removesuffix("**")
+    below = " and below" if path != it.path else ""
+    sides = [entry for entry in (it.old, it.new) if entry]
+    counts = dict.fromkeys(f"{entry.files:,}" for entry in sides if entry.files is not None)
+    sizes = dict.fromkeys(size_words(entry.size) for entry in sides)
+    kind = {"added": "new", "removed": "gone"}.get(it.kind, it.kind)
+    files = "file" if list(counts) == ["1"] else "files"
+    return f"- {kind} {code(path)}{below}: {' → '.join(counts)} {files}, {' → '.join(sizes)}"
 
 
 def _directories(files: Sequence[FileChange]) -> Iterator[str]:

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from ops.__main__ import main
+from publisher.manifest import Manifest
 from tests.support.record_previews import CASES as EDITS
 from tests.support.record_previews import Project, beside
 from tests.support.stack import StackFiles
@@ -38,10 +39,63 @@ def repository(directory: Path, edit: str = "nothing") -> StackFiles:
     beside(files)
     environment = {"PATH": os.environ["PATH"], "GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_SYSTEM": os.devnull}
     who = ("-c", "user.name=tests", "-c", "user.email=tests@example.org", "-c", "core.autocrlf=false")
+    if edit == "large-changed":
+        photographs(directory)
     for words in (("init", "-q"), ("add", "-A"), ("commit", "-q", "-m", "deployed")):
         subprocess.run(["git", *who, *words], cwd=directory, env=environment, check=True, timeout=30)
-    EDITS.get(edit, EDITS["nothing"])(Project(files=files, environment={}))
+    if edit in LARGE:
+        LARGE[edit](directory)
+    else:
+        EDITS.get(edit, EDITS["nothing"])(Project(files=files, environment={}))
     return files
+
+
+def photographs(directory: Path) -> None:
+    """Edit the content: so many files that a preview has a line a directory."""
+    for number in range(2100):
+        file = directory / "content" / "images" / str(number % 7) / f"photo-{number}.jpg"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(b"\0\xff" + bytes([number % 256]) * number)
+
+
+def plan(*edits: Callable[[Path], object]) -> str:
+    """What a preview has of the content after some edits."""
+    with tempfile.TemporaryDirectory() as temporary:
+        files = StackFiles(directory=Path(temporary))
+        beside(files)
+        for edit in edits:
+            edit(Path(temporary))
+        return Manifest.of(Path(temporary) / "content").plan()
+
+
+def large() -> dict[str, Any]:
+    """A preview of a site that grows large."""
+    digest = recorded("content")
+    for step in digest["steps"]:
+        if step["urn"].endswith("content-publish"):
+            step["newState"]["inputs"]["stdin"] = plan(photographs)
+    return digest
+
+
+def _brighter(directory: Path) -> None:
+    (directory / "content" / "images" / "3" / "photo-3.jpg").write_bytes(b"\0\xffbrighter")
+    (directory / "content" / "images" / "4" / "photo-4.jpg").unlink()
+    (directory / "content" / "new").mkdir()
+    (directory / "content" / "new" / "page.html").write_text("<p>new</p>\n")
+
+
+def large_changed() -> dict[str, Any]:
+    """A preview of three files of a large site."""
+    digest = recorded("content")
+    for step in digest["steps"]:
+        if step["urn"].endswith("content-publish"):
+            step["oldState"]["inputs"]["stdin"] = plan(photographs)
+            step["newState"]["inputs"]["stdin"] = plan(photographs, _brighter)
+    return digest
+
+
+#: Edits that no recorded preview has, but that change nothing of one but the manifest.
+LARGE: dict[str, Callable[[Path], object]] = {"large": photographs, "large-changed": _brighter}
 
 
 def huge() -> dict[str, Any]:
@@ -53,8 +107,7 @@ def huge() -> dict[str, Any]:
                 digest["steps"].append(json.loads(json.dumps(step).replace("minion-4", f"web-{number}")))
     for step in digest["steps"]:
         if step["urn"].endswith("content-publish"):
-            lines = [f"644 {number} {number:012x} images/{number % 7}/photo-{number}.jpg\n" for number in range(4000)]
-            step["newState"]["inputs"]["stdin"] += "".join(lines)
+            step["newState"]["inputs"]["stdin"] = plan(photographs)
     return digest
 
 
@@ -96,7 +149,10 @@ def unreachable() -> dict[str, Any]:
 CASES: dict[str, tuple[str, Callable[[], dict[str, Any]], tuple[str, ...]]] = {
     **{name: (name, lambda name=name: recorded(name), ()) for name in (*EDITS, "first", "service-replaced", "secret")},  # type: ignore[misc]
     "content-without-base": ("content", lambda: recorded("content"), ("--base", "")),
-    "huge": ("nothing", huge, ("--limit", "6000")),
+    "large": ("large", large, ("--limit", "6000")),
+    "large-changed": ("large-changed", large_changed, ()),
+    "large-changed-without-base": ("large-changed", large_changed, ("--base", "")),
+    "huge": ("large", huge, ("--limit", "6000")),
     "deleted": ("nothing", deleted, ()),
     "plain-secrets": ("nothing", plain_secrets, ()),
     "unreachable": ("nothing", unreachable, ()),

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 from pathlib import Path
 
 import pytest
 
-from tests.unit.ops.preview.cases import recorded, repository
+from tests.unit.ops.preview.cases import large_changed, recorded, repository
 from tests.unit.ops.preview.conftest import Run, against, written
 
 
@@ -75,6 +76,46 @@ def test_a_text_is_shown_only_where_it_is_what_is_live_and_what_goes_live(
     assert "- `index.php`: the working tree has another text than what was previewed" in out
     assert "TWO" not in out
     assert "+<p>new</p>" in out
+
+
+def test_a_site_that_grows_large_is_told_by_directories_without_a_base(ops: Run) -> None:
+    digest = recorded("content")
+    for step in digest["steps"]:
+        if step["urn"].endswith("content-publish"):
+            step["oldState"]["inputs"]["stdin"] = (
+                "644 5 aaaaaaaaaaaa index.php\n644 7 bbbbbbbbbbbb css/a.css\n644 3 cccccccccccc vendor/x/y/z.php\n"
+                "644 9 dddddddddddd old/deep/er.html\n"
+            )
+            step["newState"]["inputs"]["stdin"] = (
+                "files=1 5 000000000001 ./\nfiles=2 17 000000000002 css/\nfiles=2000 99999 000000000003 vendor/**\n"
+            )
+
+    out = ops(*written(digest))[1]
+
+    assert "- **Content**: files in 3 directories of a large site; release" in out
+    assert (
+        "### Content\n\n- changed `css/`: 1 → 2 files, 7 B → 17 B\n- gone `old/deep/`: 1 file, 9 B\n"
+        "- changed `vendor/` and below: 1 → 2,000 files, 3 B → 97.7 KiB\n\n*Of a large site directories are told."
+    ) in out
+    assert json.loads(ops(*written(digest), "--json")[1])["content"]["filesAfter"] == 2003
+
+
+def test_files_of_a_large_site_are_told_only_where_git_has_just_what_is_live(ops: Run, tmp_path: Path) -> None:
+    files = repository(tmp_path, "large-changed")
+    exact = ops(*written(large_changed()), "--base", "HEAD")[1]
+    assert "- changed `images/3/photo-3.jpg`, 5 B → 10 B\n" in exact
+    assert "large site" not in exact
+
+    files.write("content/images/5/one-more.txt", "not previewed\n")
+    told = ops(*written(large_changed()), "--base", "HEAD")[1]
+    assert "photo-3.jpg" not in told
+    assert "- changed `images/3/`: 300 files, " in told
+    (tmp_path / "content/images/5/one-more.txt").unlink()
+
+    who = ("-c", "user.name=tests", "-c", "user.email=tests@example.org")
+    subprocess.run(["git", *who, "commit", "-q", "-a", "-m", "not deployed"], check=True, timeout=30)
+    assert "- changed `images/3/`: 300 files, " in ops(*written(large_changed()), "--base", "HEAD")[1]
+    assert ops(*written(large_changed()), "--base", "HEAD~1")[1] == exact
 
 
 def test_nothing_outside_of_the_content_is_read(ops: Run, tmp_path: Path) -> None:

@@ -23,10 +23,13 @@ VERDICTS = {
     "mount-path": "## DESTRUCTIVE: stack `dev`, 7 changes",
     "service": "## 2 changes: stack `dev`",
     "service-replaced": "## DESTRUCTIVE: stack `dev`, 1 change",
-    "namespace": "## DESTRUCTIVE: stack `dev`, 9 changes",
+    "namespace": "## DESTRUCTIVE: stack `dev`, 10 changes",
     "secret": "## 6 changes: stack `dev`",
     "plain-secrets": "## 3 changes: stack `dev`",
     "hostile": "## 3 changes: stack `dev`",
+    "large": "## 3 changes: stack `dev`",
+    "large-changed": "## 3 changes: stack `dev`",
+    "large-changed-without-base": "## 3 changes: stack `dev`",
     "huge": "## DESTRUCTIVE: stack `dev`, 907 changes",
     "first": "## 22 changes: stack `dev`",
     "deleted": "## DESTRUCTIVE: stack `dev`, 22 changes",
@@ -47,7 +50,7 @@ def test_the_comment(name: str) -> None:
     assert not difference, f"renew with `python -m tests.unit.ops.preview.cases`, and look:\n{difference}"
     assert now.splitlines()[0] == VERDICTS[name]
     assert now.endswith("<!-- glusterfarm preview of dev -->\n")
-    assert len(now) <= (6000 if name == "huge" else LIMIT)
+    assert len(now) <= (6000 if name in {"huge", "large"} else LIMIT)
 
 
 def test_no_secret_is_in_any() -> None:
