@@ -22,10 +22,12 @@ LIMIT: Final = 60_000
 #: Less would not hold the headings.
 SMALLEST_LIMIT: Final = 5_000
 _LINES_OF_A_MESSAGE: Final = 60
-_NOT_COMPARED: Final = """### Not compared with the cluster
-
-Labels, namespace, ini, controller and Service are compared with what the last `pulumi up` recorded of them: not with
-what is there now, and not by the API server, which may refuse or add something."""
+# On one line: in a comment a line end is a line break.
+_NOT_COMPARED: Final = (
+    "### Not compared with the cluster\n\nLabels, namespace, ini, controller and Service are compared with what the"
+    " last `pulumi up` recorded of them: not with what is there now, and not by the API server, which may refuse or"
+    " add something."
+)
 _DONE: Final = {
     Op.CREATE: "created",
     Op.UPDATE: "updated",

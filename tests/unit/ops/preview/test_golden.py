@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import difflib
+import itertools
+import re
 
 import pytest
 
@@ -59,3 +61,14 @@ def test_no_secret_is_in_any() -> None:
         assert "hunter2" not in text
         assert "PRIVATE KEY-----" not in text
         assert "secret]" in text
+
+
+def test_no_sentence_is_broken_over_lines() -> None:
+    """In a comment, unlike in a file, GitHub makes a line break of every line end."""
+    for name in CASES:
+        outside = re.sub(
+            r"^(`{3,}|~{3,}).*?^\1$", "", (GOLDEN / f"{name}.md").read_text(), flags=re.DOTALL | re.MULTILINE
+        )
+        lines = outside.splitlines()
+        for line, following in itertools.pairwise(lines):
+            assert not line or not following or following.startswith(("- ", "<", "```", "~~~")), f"{name}: {line}"
