@@ -16,14 +16,16 @@ from pathlib import Path
 import pytest
 
 from lab.context import CHECKOUT, Lab
+from publisher.jury import unready_nodes
 from publisher.manifest import Manifest
 from publisher.progress import Progress
 from publisher.publish import Order, publish
 from publisher.remote import Place
 from settings import load_inventory
 from tests.lab.conftest import eventually
-from tests.lab.farm import MOUNT, all_serve, report
+from tests.lab.farm import MOUNT, all_serve, fault, report
 from tests.lab.trial import Trial, outcome, said
+from tests.support.project import command
 
 RELEASES = 20
 #: Shorter than the farm's own, so harder on the readers: a slot is rewritten this soon after it was retired.
@@ -180,3 +182,35 @@ def test_a_publisher_that_reboots_in_the_middle_is_taken_over_from(
     done = trial.publish()
     assert json.loads(done.out)["action"] == "written", done.text
     assert trial.seen_by_all() == {new}
+
+
+@pytest.mark.timeout(400)
+def test_a_minion_that_is_off_is_missed_until_the_cluster_says_so_too(
+    trial: Trial, record_property: Callable[[str, object], None]
+) -> None:
+    """The first one, who would publish: the next does it then, and the others confirm."""
+    lab = trial.lab
+    eventually(lambda: all_serve(lab), seconds=90, what="both pods serve")
+    off, *others = [minion.name for minion in lab.minions()]
+    cluster = ("--kubeconfig", str(lab.paths.kubeconfig), "--namespace", "glusterfarm")
+    words = ("--source", str(trial.source), *cluster)
+    new = trial.content(numbered(1))
+    fault("stop", off)
+    try:
+        missed = command(trial.argv("publish", *words), env=lab.environment(), timeout=200)
+        eventually(lambda: off in unready_nodes(lab.paths.kubeconfig, None, None), seconds=90, what="NotReady")
+        done = command(trial.argv("publish", *words), env=lab.environment(), timeout=200)
+        seen = {trial.seen(minion) for minion in others}
+    finally:
+        fault("start", off)
+    assert missed.status == 1, missed.text
+    assert f"minion {off}: " in missed.err
+    assert "state: down" in missed.err, "the remedy for planned work"
+    assert f"its node {off} is NotReady" in done.err
+    told = outcome(done)
+    assert told["publisher"] == others[0]
+    assert told["verifiedBy"] == others[1:]
+    assert seen == {new}
+    report(record_property, missed=round(missed.seconds, 1), excused=round(done.seconds, 1))
+    eventually(lambda: all_serve(lab), seconds=120, what="both pods serve")
+    assert trial.seen(off) == new, "it is back, and sees what went live meanwhile"

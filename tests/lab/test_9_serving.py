@@ -1,0 +1,167 @@
+"""Visitors who never stop, 50 requests a second, while the farm is changed and while it breaks."""
+
+from __future__ import annotations
+
+import json
+import re
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import pytest
+
+from lab.context import Lab
+from tests.lab.conftest import eventually, make
+from tests.lab.farm import PAGE, all_serve, fault, pods, report
+from tests.support.project import Done, Project
+from tests.support.visitor import Visit, Visitor
+
+IMAGE = "glusterfarm.local/php:8.2"
+OTHER_IMAGE = "glusterfarm.local/php:next"
+ROLLOUT_SECONDS = 20
+
+Record = Callable[[str, object], None]
+
+
+@pytest.fixture(autouse=True)
+def serving(lab: Lab) -> None:
+    """Each test begins with a farm that serves from every pod."""
+    eventually(lambda: all_serve(lab), seconds=90, what="both pods serve")
+
+
+@contextmanager
+def visitors(lab: Lab, through: str) -> Iterator[Visitor]:
+    """Fifty requests a second in all, each a connection of its own, through that minion's node port."""
+    url = f"http://{lab.machine(through).address}:30080/helloworld.html"
+    with Visitor(url, PAGE, per_second=12.5, side_by_side=4) as seen:
+        time.sleep(1)
+        yield seen
+        time.sleep(2)
+
+
+def up(project: Project) -> Done:
+    done = project.pulumi("up", "--yes", "--skip-preview")
+    assert done.status == 0, done.text
+    return done
+
+
+def told(visits: list[Visit]) -> dict[str, int]:
+    return dict(Counter(visit.fault for visit in visits))
+
+
+@pytest.fixture
+def other_image(lab: Lab) -> Iterator[str]:
+    """The same image by another name, which is another template."""
+    ctr = ["ctr", "--namespace", "k8s.io", "images"]
+    for minion in lab.minions():
+        lab.exec(minion.name, [*ctr, "tag", "--force", IMAGE, OTHER_IMAGE])
+    yield OTHER_IMAGE
+    make("up")
+    for minion in lab.minions():
+        lab.exec(minion.name, [*ctr, "rm", OTHER_IMAGE], check=False)
+
+
+@pytest.mark.timeout(600)
+def test_no_planned_change_costs_a_request(
+    lab: Lab, project: Project, other_image: str, record_property: Record
+) -> None:
+    config = "Pulumi.dev.yaml"
+    changes: dict[str, tuple[tuple[str, str, str], ...]] = {
+        "image": ((config, f"image: {IMAGE}", f"image: {other_image}"),),
+        "environment": ((config, "    replicas: 2", "    env: {ROLLED: 'yes'}\n    replicas: 2"),),
+        "six_pods": ((config, "replicas: 2", "replicas: 6"),),
+        "two_pods": ((config, "replicas: 6", "replicas: 2"),),
+        "content": (("content/index.php", "Reload: ", "Published: "),),
+    }
+    measured: dict[str, tuple[float, int]] = {}
+    with visitors(lab, lab.minions()[0].name) as seen:
+        for name, edits in changes.items():
+            before = {pod["name"] for pod in pods(lab)}
+            visits = len(seen.visits)
+            for path, old, new in edits:
+                project.edit(path, old, new)
+            done = up(project)
+            measured[name] = (round(done.seconds, 1), len(seen.visits) - visits)
+            after = {pod["name"] for pod in pods(lab)}
+            if name in ("image", "environment"):
+                assert not before & after, f"{name}: every pod is a new one"
+            elif name == "six_pods":
+                assert before < after
+            elif name == "content":
+                assert before == after, "no pod is touched"
+    report(record_property, measured=measured, faults=told(seen.faults), visits=len(seen.visits))
+    assert min(visits / seconds for seconds, visits in measured.values()) > 20, "they came all the time"
+    assert not seen.faults
+
+
+def test_a_roll_that_cannot_be_stops_and_the_old_pods_serve_on(
+    lab: Lab, project: Project, record_property: Record
+) -> None:
+    before = {pod["name"] for pod in pods(lab)}
+    project.edit(
+        "Pulumi.dev.yaml",
+        f"image: {IMAGE}",
+        f"image: glusterfarm.local/php:lost\n    rolloutTimeout: {ROLLOUT_SECONDS}",
+    )
+    with visitors(lab, lab.minions()[0].name) as seen:
+        done = project.pulumi("up", "--yes", "--skip-preview")
+        project.edit("Pulumi.dev.yaml", "php:lost", "php:8.2")
+        kept = before & {pod["name"] for pod in pods(lab)}
+        healed = up(project)
+    report(record_property, failed=round(done.seconds, 1), healed=round(healed.seconds, 1), visits=len(seen.visits))
+    assert done.status != 0
+    assert "glusterfarm.local/php:lost" in done.text
+    assert re.search("ErrImagePull|ImagePullBackOff|Failed to pull image", done.text), "the pods' own words"
+    assert "Traceback" not in done.text
+    assert done.seconds < ROLLOUT_SECONDS + 60
+    assert kept == before
+    assert not seen.faults
+    eventually(
+        lambda: not [pod for pod in pods(lab) if pod["ready"] != "True"], seconds=30, what="what failed is cleaned up"
+    )
+
+
+@pytest.mark.parametrize("how", ["stop", "reboot"])
+@pytest.mark.timeout(400)
+def test_a_minion_that_goes_costs_no_request_once_it_is_known(lab: Lab, how: str, record_property: Record) -> None:
+    """Until then requests may fail: nobody can know sooner that a machine is gone without a word."""
+    victim = max(pod["node"] for pod in pods(lab) if pod["node"] != lab.minions()[0].name)
+    address = next(pod["ip"] for pod in pods(lab) if pod["node"] == victim)
+
+    def forgotten() -> bool:
+        slices = json.loads(lab.kubectl("get", "endpointslices", "-n", "glusterfarm", "-o", "json").stdout)["items"]
+        return not [
+            one
+            for it in slices
+            for one in it.get("endpoints") or []
+            if address in one["addresses"] and one["conditions"].get("ready")
+        ]
+
+    with visitors(lab, lab.minions()[0].name) as seen:
+        begun = time.monotonic()
+        try:
+            if how == "stop":
+                fault("stop", victim)
+                eventually(forgotten, seconds=90, what="the endpoints are updated")
+                known = time.monotonic()
+                time.sleep(10)
+            else:
+                fault("reboot", victim)
+                eventually(lambda: all_serve(lab), seconds=120, what="every pod serves again")
+                known = time.monotonic()
+                time.sleep(5)
+        finally:
+            if how == "stop":
+                fault("start", victim)
+        eventually(lambda: all_serve(lab), seconds=120, what="every pod serves again")
+    late = [visit for visit in seen.faults if visit.at > known + 1]
+    report(
+        record_property,
+        known=round(known - begun, 1),
+        faults=told(seen.faults),
+        last_fault=round(max((visit.at for visit in seen.faults), default=begun) - begun, 1),
+        visits=len(seen.visits),
+    )
+    assert not seen.lies
+    assert not late
