@@ -15,46 +15,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final, TypeVar
 
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    ConfigDict,
-    Field,
-    GetJsonSchemaHandler,
-    PlainSerializer,
-    ValidationError,
-)
-from pydantic.alias_generators import to_camel
-from pydantic_core import CoreSchema
+from pydantic import BaseModel, Field, ValidationError
 
-from rules import clashes, files, strict_yaml
+from rules import clashes, files, strict_yaml, together
 from rules import values as v
-from rules.frozen import FrozenMapping
+from rules.model import Model
 from rules.rule import Finding, Place, Rule, findings, in_order, key, names, shown, spot
+from rules.serving import Php, Service
 
 if TYPE_CHECKING:
     import pulumi
 
 # --- the models --------------------------------------------------------------------------------------------
-
-
-class Model(BaseModel):
-    """Frozen; camelCase in YAML (``load`` takes nothing else), snake_case in Python."""
-
-    model_config = ConfigDict(
-        frozen=True, extra="forbid", alias_generator=to_camel, validate_by_name=True, validate_by_alias=True
-    )
-
-    @classmethod
-    def __get_pydantic_json_schema__(cls, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, object]:
-        """What a setting is for, and then what it must be: an editor shows both."""
-        whole = handler(schema)
-        for name, field in handler.resolve_ref_schema(whole)["properties"].items():
-            field.pop("title", None)
-            rule = spot(cls, (name,)).rule
-            if rule and field.get("description", rule.text) != rule.text:
-                field["description"] += f" It must be {rule.text}."
-        return whole
 
 
 class Bastion(Model):
@@ -133,34 +105,6 @@ class Content(Model):
     )
 
 
-class Php(Model):
-    """The pods and the page by which they are judged."""
-
-    image: v.Image = Field(description="A web server with PHP that serves /var/www/html at port 80.")
-    replicas: v.Replicas = Field(default=2, description="How many pods.")
-    env: Annotated[
-        Mapping[v.Variable, v.VariableValue],
-        AfterValidator(FrozenMapping),
-        PlainSerializer(dict),
-        Rule("a mapping of names to texts", {"APP_ENV": "production"}),
-    ] = Field(
-        default_factory=FrozenMapping,
-        description="The pods' environment variables; none may be a secret.",
-        json_schema_extra={"additionalProperties": False},
-    )
-    probe_path: v.ProbePath = Field(default="/", description="The page that must be answered for `up` to succeed.")
-
-
-class Service(Model):
-    """The Service over the pods."""
-
-    type: v.ServiceType = Field(default="ClusterIP", description="Who can reach it.")
-    port: v.HttpPort = Field(default=80, description="Its port.")
-    node_port: v.NodePort | None = Field(
-        default=None, description="The port of every node, for a type with one; without it the cluster chooses."
-    )
-
-
 class Kubernetes(Model):
     """The cluster; the environment's kubeconfig is never used."""
 
@@ -230,6 +174,8 @@ _WORDS: Final = {
     "twice": "{seen} is here twice, first as {before}. No two {which} may be the same; change one",
     "no_node_port": "{seen} is refused: a service of type ClusterIP has no node port. Leave it out or set "
     "another type; for example {{type: NodePort, nodePort: 30080}}",
+    "over_limit": "{seen} is more than {limit}, all that a pod may use (php.resources.limits.{of}), so no pod would "
+    "ever start. Ask for less or allow more",
     "plain_key": "the value (not shown) is in plain text. It must be encrypted, and a key that others may have "
     "read be replaced; for example `pulumi config set --secret {full} < FILE`",
     "encrypted": "the value (not shown) is encrypted. It must not be, because state, previews and manifests "
@@ -256,7 +202,7 @@ _SORTS: Final = {
     dict: "a mapping",
 }
 #: No rule follows these: they tell all there is to do.
-_COMPLETE: Final = ("twice", "no_node_port", "plain", "encrypted", "no_lab", "config_", "yaml_")
+_COMPLETE: Final = ("twice", "no_node_port", "over_limit", "plain", "encrypted", "no_lab", "config_", "yaml_")
 _FLAWS: Final = {
     "absent": "it does not exist",
     "denied": "it may not be read",
@@ -444,7 +390,7 @@ def check(
             found.append(_refusal(("inventory",), path, error.flaw) if not made else _no_lab(path))
     if with_content and "content" not in hidden:
         found += _source(raw.get("content", {}))
-    found = [*_secrecy(raw, hidden, project), *found, *clashes.in_config(clear)]
+    found = [*_secrecy(raw, hidden, project), *found, *clashes.in_config(clear), *together.in_config(clear)]
     wrong = [
         *([] if re.fullmatch(_STACK_FORM, stack) else [Mistake(key="stack", what=_STACK.format(seen=shown(stack)))]),
         *(_stray(name, project) for name in _strays(config, project)),

@@ -12,7 +12,7 @@ from pulumi_kubernetes.meta.v1 import ObjectMetaArgs
 from components import labels, php_pod
 from components.content_sync import PublishedContent
 from components.failures import dependable
-from settings import Php
+from rules.serving import Php
 
 #: How long a controller may take to have all its pods available before `up` fails.
 AVAILABLE_TIMEOUT = "5m"

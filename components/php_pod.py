@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from components import labels
+from components import confinement, labels
 from components.content_sync import PublishedContent
-from settings import Php
+from rules.serving import Php
 
 PORT = 80
 SITE_MOUNT = "/var/www"  # a stock image's document root, /var/www/html, is then the link to the live slot
@@ -42,10 +42,10 @@ def template(name: str, content: PublishedContent, php: Php) -> Any:
     mounted = content.mounted
     pods = labels.pods_selector(mounted.farm.stack)
     annotations = {labels.VOLUME_ANNOTATION: f"{mounted.volume}:{mounted.path}"}
+    scratch, scratch_mounts = confinement.writable(php)
     spec = {
         "nodeSelector": dict(mounted.placement),
-        "automountServiceAccountToken": False,
-        "enableServiceLinks": False,
+        **confinement.of_pod(),
         "terminationGracePeriodSeconds": GRACE_SECONDS,
         "topologySpreadConstraints": [
             {
@@ -55,7 +55,7 @@ def template(name: str, content: PublishedContent, php: Php) -> Any:
                 "labelSelector": {"matchLabels": dict(pods)},
             }
         ],
-        "containers": [_container(php)],
+        "containers": [_container(php, scratch_mounts)],
         "volumes": [
             # type Directory: a minion that lost its mount has no such directory, so no pod starts on an empty one.
             {"name": "site", "hostPath": {"path": content.site_path, "type": "Directory"}},
@@ -64,6 +64,7 @@ def template(name: str, content: PublishedContent, php: Php) -> Any:
                 "name": "pod",
                 "downwardAPI": {"items": [{"path": "name", "fieldRef": {"fieldPath": "metadata.name"}}]},
             },
+            *scratch,
         ],
     }
     digest = _digest(json.dumps([annotations, spec], sort_keys=True))
@@ -73,7 +74,7 @@ def template(name: str, content: PublishedContent, php: Php) -> Any:
     }
 
 
-def _container(php: Php) -> Mapping[str, Any]:
+def _container(php: Php, scratch: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
     # The leading colon adds our directory to the image's own; the site's environment cannot set it (settings refuse).
     environment = {**php.env, "PHP_INI_SCAN_DIR": f":{INI_MOUNT}"}
     return {
@@ -86,8 +87,9 @@ def _container(php: Php) -> Mapping[str, Any]:
             {"name": "site", "mountPath": SITE_MOUNT, "readOnly": True},
             {"name": "ini", "mountPath": INI_MOUNT, "readOnly": True},
             {"name": "pod", "mountPath": POD_MOUNT, "readOnly": True},
+            *scratch,
         ],
-        "resources": {"requests": {"cpu": "50m", "memory": "64Mi"}},
+        **confinement.of_container(php),
         # Liveness never touches the volume: a volume that is away leaves its pods running, only unready.
         "livenessProbe": {"tcpSocket": {"port": PORT}, "periodSeconds": 10, "failureThreshold": 3},
         # A dead mount answers at once, and wrongly: from the next second on that pod gets no visitors. A slow answer is

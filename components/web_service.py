@@ -14,7 +14,7 @@ from pulumi_kubernetes.meta.v1 import ObjectMetaArgs
 
 from components.failures import dependable, despite_failure
 from components.php_controller import ServingPods
-from settings import Service
+from rules.serving import Service
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import base64
 import ipaddress
+import posixpath
 import re
 from typing import Final
 
@@ -18,6 +19,12 @@ _SYSTEM_TREES: Final = re.compile(
     "/(bin|boot|dev|etc|lib|lib32|lib64|libx32|proc|run|sbin|sys|tmp|usr"
     "|var/(lock|run|tmp|lib/(containerd|docker|glusterd|kubelet)))(/.*)?"
 )
+
+_OF_THE_CONTAINER: Final = {
+    "site": re.compile("/var(/www(/.*)?)?"),
+    "program": re.compile("/etc/glusterfarm(/.*)?"),
+    "system": re.compile("/(bin|boot|dev|etc|lib|lib32|lib64|libx32|proc|sbin|sys|usr)(/.*)?"),
+}
 
 _SAME_OPTION: Final = {"auto-unmount": "auto_unmount"} | dict.fromkeys(
     ("writeback-cache", "writeback_cache", "kernel_writeback_cache"), "kernel-writeback-cache"
@@ -103,3 +110,10 @@ def private_key(value: str) -> str | None:
     if not blob.startswith(magic):
         return "damaged"
     return "passphrase" if magic and not blob.startswith(magic + b"\0\0\0\4none") else None
+
+
+def writable_path(value: str) -> str | None:
+    """Flaws of a directory in a container that is to be writable: "plain", "site", "program", "system"."""
+    if value != posixpath.normpath(value) or value.startswith("//"):
+        return "plain"
+    return next((flaw for flaw, trees in _OF_THE_CONTAINER.items() if trees.fullmatch(value)), None)

@@ -17,8 +17,9 @@ from pydantic import Field
 
 from ops.errors import OpsError
 from rules import files, strict_yaml
+from rules.model import Model
 from rules.rule import Finding, Rule, shown
-from settings import Mistake, Model, mistakes, unreadable, validate
+from settings import Mistake, mistakes, unreadable, validate
 
 PROJECT_FILE: Final = Path("Pulumi.yaml")
 _SALT: Final = "v1:TmhZV2nGA/Q=:v1:6tqbxONFTXuSQPf6:HH7re3uLXAMh8qgZ5j2z9Z9GbVhgDQ=="

@@ -101,6 +101,9 @@ class Run:
         return [resource for resource in self.resources if resource.type == type_]
 
 
+Preview = Callable[..., Run]
+
+
 def run(
     program: Callable[[], Mapping[str, pulumi.Input[Any]] | None],
     *,

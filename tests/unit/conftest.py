@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.engine import Preview, Run, run_main
 from tests.support.stack import StackFiles
 
 
@@ -22,3 +23,13 @@ def stack(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> StackFiles:
     """A complete stack in a project directory of its own, which is the working directory, as the engine has it."""
     monkeypatch.chdir(tmp_path)
     return StackFiles(directory=tmp_path)
+
+
+@pytest.fixture
+def preview(stack: StackFiles, monkeypatch: pytest.MonkeyPatch) -> Preview:
+    """Runs the program with ``stack``'s configuration, as a preview."""
+
+    def run(**extra: str) -> Run:
+        return run_main(stack.config(**extra), secrets=("glusterfarm:sshPrivateKey",), monkeypatch=monkeypatch)
+
+    return run

@@ -5,7 +5,6 @@ from __future__ import annotations
 import ast
 import os
 import shutil
-from collections.abc import Callable
 from dataclasses import fields, is_dataclass
 from pathlib import Path
 from typing import Any
@@ -17,7 +16,7 @@ from components.content_sync import ContentSync, PublishedContent
 from components.gluster_mount import GlusterMount, MountedVolume
 from components.php_controller import PhpController, ServingPods
 from components.web_service import Endpoint, WebService
-from tests.support.engine import PROGRAM, Registered, Run, run_main
+from tests.support.engine import PROGRAM, Preview, Registered, Run, run_main
 from tests.support.stack import StackFiles, minion, private_key, three_minions
 
 COMMAND = "command:remote:Command"
@@ -25,16 +24,6 @@ LOCAL = "command:local:Command"
 LABEL = "kubernetes:core/v1:NodePatch"
 CONTROLLER = "kubernetes:core/v1:ReplicationController"
 SERVICE = "kubernetes:core/v1:Service"
-
-Preview = Callable[..., Run]
-
-
-@pytest.fixture
-def preview(stack: StackFiles, monkeypatch: pytest.MonkeyPatch) -> Preview:
-    def run(**extra: str) -> Run:
-        return run_main(stack.config(**extra), secrets=("glusterfarm:sshPrivateKey",), monkeypatch=monkeypatch)
-
-    return run
 
 
 def test_a_complete_stack_registers_each_step_once(preview: Preview) -> None:

@@ -71,7 +71,18 @@ def full_config() -> dict[str, Any]:
             "verifySample": 5,
             "maxUnreachable": 0,
         },
-        "php": {"image": "php:8", "replicas": 2, "env": {"NAME": "value"}, "probePath": "/"},
+        "php": {
+            "image": "php:8",
+            "replicas": 2,
+            "env": {"NAME": "value"},
+            "probePath": "/",
+            "resources": {
+                "requests": {"cpu": "1m", "memory": "1"},
+                "limits": {"cpu": "9", "memory": "9Ti"},
+                "scratch": "1Gi",
+            },
+            "writable": ["/run"],
+        },
         "service": {"type": "NodePort", "port": 80, "nodePort": 30080},
         "kubernetes": {"kubeconfig": "kubeconfig", "context": "admin@prod", "namespace": "farm"},
     }

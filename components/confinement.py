@@ -1,0 +1,45 @@
+"""What a pod may do: serve, and next to nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+from rules.serving import Amounts, Php
+
+#: What a web server needs that starts as root and leaves its work to another user: port 80, that user, and KILL, as its
+#: first process signals those of the other user. Without KILL Apache takes them for dead when it is told to stop
+#: gracefully, and ends at once (tried: a request that was under way was cut off without it, and answered with it).
+_CAPABILITIES: Final = ("KILL", "NET_BIND_SERVICE", "SETGID", "SETUID")
+
+
+def of_pod() -> Mapping[str, Any]:
+    """The pod's part: no token for the cluster's API, no other Service's address, only the runtime's system calls."""
+    return {
+        "automountServiceAccountToken": False,
+        "enableServiceLinks": False,
+        "securityContext": {"seccompProfile": {"type": "RuntimeDefault"}},
+    }
+
+
+def of_container(php: Php) -> Mapping[str, Any]:
+    """The container's part: nothing written outside `php.writable`, few capabilities and no more to be had, bounded."""
+    return {
+        "resources": {"requests": _amounts(php.resources.requests), "limits": _amounts(php.resources.limits)},
+        "securityContext": {
+            "allowPrivilegeEscalation": False,
+            "capabilities": {"drop": ["ALL"], "add": list(_CAPABILITIES)},
+            "readOnlyRootFilesystem": True,
+        },
+    }
+
+
+def writable(php: Php) -> tuple[Sequence[Mapping[str, Any]], Sequence[Mapping[str, Any]]]:
+    """The volumes and the mounts of the directories that the container may write to, each bounded."""
+    names = {path: f"writable-{number}" for number, path in enumerate(sorted(php.writable), start=1)}
+    volumes = [{"name": name, "emptyDir": {"sizeLimit": php.resources.scratch}} for name in names.values()]
+    return volumes, [{"name": name, "mountPath": path} for path, name in names.items()]
+
+
+def _amounts(amounts: Amounts) -> Mapping[str, str]:
+    return {name: value for name, value in (("cpu", amounts.cpu), ("memory", amounts.memory)) if value}

@@ -1,0 +1,118 @@
+"""The settings of the pods and of their Service, and what the values inside them must be."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from decimal import Decimal
+from typing import Annotated, Final
+
+from pydantic import AfterValidator, Field, PlainSerializer
+
+from rules import forms
+from rules import values as v
+from rules.frozen import FrozenMapping
+from rules.model import Model
+from rules.rule import Rule
+
+_SCALES: Final = {"": Decimal(1), "m": Decimal("0.001")} | {
+    name: Decimal(base) ** power
+    for base, names in ((1000, ("k", "M", "G", "T")), (1024, ("Ki", "Mi", "Gi", "Ti")))
+    for power, name in enumerate(names, start=1)
+}
+
+_POSITIVE: Final = "0*[1-9][0-9]{0,14}"
+Cpu = Annotated[
+    str,
+    Rule("processor time as Kubernetes writes it: whole cores, or thousandths with m", "250m", f"{_POSITIVE}m?"),
+]
+Bytes = Annotated[
+    str,
+    Rule(
+        "a size as Kubernetes writes it: a whole number with Ki, Mi, Gi or Ti (k, M, G, T are decimal)",
+        "256Mi",
+        f"{_POSITIVE}([KMGT]i|[kMGT])?",
+    ),
+]
+WritablePath = Annotated[
+    str,
+    Rule(
+        "the absolute path of a directory in the container, of letters, digits and . _ - /",
+        "/var/lib/php/sessions",
+        "/[A-Za-z0-9._/-]+",
+        longest=200,
+        flaw=forms.writable_path,
+        reasons={
+            "plain": "it is not in its plain form, without '//', '.', '..' and a '/' at the end",
+            "site": "the release is there, and read-only for every pod",
+            "program": "the program's own files are there",
+            "system": "the image's programs or the kernel's files are there",
+        },
+    ),
+]
+
+
+def quantity(text: str) -> Decimal:
+    """The number that a Cpu (in cores) or Bytes stands for."""
+    digits = text.rstrip("mkKMGTi")
+    return Decimal(digits) * _SCALES[text[len(digits) :]]
+
+
+class Amounts(Model):
+    """Processor time and memory of one pod."""
+
+    cpu: Cpu | None = Field(default=None, description="Processor time.")
+    memory: Bytes | None = Field(default=None, description="Memory.")
+
+
+class Resources(Model):
+    """What a pod is promised, and what it may use at most."""
+
+    requests: Annotated[Amounts, Rule("a mapping", {"cpu": "50m", "memory": "64Mi"})] = Field(
+        default=Amounts(cpu="50m", memory="64Mi"), description="What the node keeps free for each pod."
+    )
+    limits: Annotated[Amounts, Rule("a mapping", {"memory": "1Gi"})] = Field(
+        default=Amounts(memory="1Gi"),
+        description="What a pod may use: of more processor time it must wait, for more memory it is ended.",
+    )
+    scratch: Bytes = Field(
+        default="256Mi", description="What each writable directory may hold; a pod that holds more is evicted."
+    )
+
+
+_RESOURCES: Final = {"requests": {"cpu": "50m", "memory": "64Mi"}, "limits": {"memory": "1Gi"}}
+
+
+class Php(Model):
+    """The pods and the page by which they are judged."""
+
+    image: v.Image = Field(description="A web server with PHP that serves /var/www/html at port 80.")
+    replicas: v.Replicas = Field(default=2, description="How many pods.")
+    env: Annotated[
+        Mapping[v.Variable, v.VariableValue],
+        AfterValidator(FrozenMapping),
+        PlainSerializer(dict),
+        Rule("a mapping of names to texts", {"APP_ENV": "production"}),
+    ] = Field(
+        default_factory=FrozenMapping,
+        description="The pods' environment variables; none may be a secret.",
+        json_schema_extra={"additionalProperties": False},
+    )
+    probe_path: v.ProbePath = Field(default="/", description="The page that must be answered for `up` to succeed.")
+    resources: Annotated[Resources, Rule("a mapping", _RESOURCES)] = Field(
+        default=Resources(), description="What a pod is promised, and what it may use at most."
+    )
+    writable: Annotated[tuple[WritablePath, ...], Rule("a list of directories", ["/run", "/tmp"])] = Field(  # noqa: S108
+        default=("/run", "/tmp"),  # noqa: S108 (the pod's)
+        description="Directories of the container that can be written to, each empty when a pod starts; "
+        "all else is read-only.",
+    )
+
+
+class Service(Model):
+    """The Service over the pods."""
+
+    type: v.ServiceType = Field(default="ClusterIP", description="Who can reach it.")
+    port: v.HttpPort = Field(default=80, description="Its port.")
+    node_port: v.NodePort | None = Field(
+        default=None, description="The port of every node, for a type with one; without it the cluster chooses."
+    )

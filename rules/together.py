@@ -1,0 +1,46 @@
+"""Mistakes that only several settings of pods and Service together show.
+
+Each section that is right by itself is looked at, whatever is wrong with the others.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import TypeVar
+
+from pydantic import BaseModel, ValidationError
+
+from rules.rule import Finding
+from rules.serving import Php, quantity
+
+_M = TypeVar("_M", bound=BaseModel)
+
+
+def in_config(raw: Mapping[str, object]) -> Iterator[Finding]:
+    """What does not go together in a stack's configuration."""
+    if php := _section(Php, raw.get("php")):
+        yield from _resources(php)
+        yield from _writable(php)
+
+
+def _section(model: type[_M], raw: object) -> _M | None:
+    try:
+        return model.model_validate(raw, by_alias=True, by_name=False)
+    except ValidationError:
+        return None
+
+
+def _resources(php: Php) -> Iterator[Finding]:
+    least, most = php.resources.requests, php.resources.limits
+    for name in ("cpu", "memory"):
+        wanted, limit = getattr(least, name), getattr(most, name)
+        if wanted and limit and quantity(wanted) > quantity(limit):
+            yield Finding(("php", "resources", "requests", name), "over_limit", wanted, {"limit": limit, "of": name})
+
+
+def _writable(php: Php) -> Iterator[Finding]:
+    for index, path in enumerate(php.writable):
+        first = php.writable.index(path)
+        if first != index:
+            before = ("php", "writable", first)
+            yield Finding(("php", "writable", index), "twice", path, {"which": "directories", "before": before})

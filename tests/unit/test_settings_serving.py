@@ -1,0 +1,75 @@
+"""What a user sees for mistakes in the settings of pods and Service, those of several values together included."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.support.stack import StackFiles
+from tests.unit.test_settings import assert_one, mistakes, put
+
+MISTAKES: list[tuple[str, object, str, tuple[str, ...]]] = [
+    # place, value, key as shown without the project, what must be in the line
+    ("php.resources.limits.memory", "1GB", "php.resources.limits.memory", ("'1GB'", "a size as Kubernetes", "256Mi")),
+    ("php.resources.limits.memory", "0", "php.resources.limits.memory", ("'0'", "a whole number with Ki")),
+    ("php.resources.limits.memory", 512, "php.resources.limits.memory", ("512 is a number", '"512", in quotes')),
+    ("php.resources.requests.cpu", "0.5", "php.resources.requests.cpu", ("'0.5'", "thousandths with m", "250m")),
+    ("php.resources.limits.cpus", "1", "php.resources.limits.cpus", ("no such setting", "did you mean cpu?")),
+    ("php.resources.scratch", "lots", "php.resources.scratch", ("'lots'", "a size as Kubernetes writes it")),
+    (
+        "php.resources",
+        {"requests": {"memory": "2G"}, "limits": {"memory": "1Gi"}},
+        "php.resources.requests.memory",
+        ("'2G' is more than 1Gi", "php.resources.limits.memory", "Ask for less or allow more"),
+    ),
+    (
+        "php.resources",
+        {"requests": {"cpu": "1"}, "limits": {"cpu": "999m"}},
+        "php.resources.requests.cpu",
+        ("'1' is more than 999m", "php.resources.limits.cpu"),
+    ),
+    (
+        "php.resources.requests.memory",
+        "2Gi",
+        "php.resources.requests.memory",
+        ("'2Gi' is more than 1Gi", "no pod would ever start"),
+    ),
+    ("php.writable", "/tmp", "php.writable", ("'/tmp' is text", "a list of directories", "[/run, /tmp]")),
+    ("php.writable", ["/tmp", "tmp"], "php.writable[1]", ("'tmp'", "the absolute path of a directory in the cont")),
+    ("php.writable", ["/tmp/"], "php.writable[0]", ("'/tmp/' is refused", "plain form")),
+    ("php.writable", ["/var/www/html/up"], "php.writable[0]", ("refused: the release is there", "read-only")),
+    ("php.writable", ["/etc/glusterfarm/x"], "php.writable[0]", ("refused: the program's own files",)),
+    ("php.writable", ["/usr/share"], "php.writable[0]", ("refused: the image's programs",)),
+    ("php.writable", ["/tmp", "/run", "/tmp"], "php.writable[2]", ("'/tmp' is here twice", "php.writable[0]")),
+]
+
+
+@pytest.mark.parametrize(("place", "value", "key", "fragments"), MISTAKES)
+def test_a_mistake_names_key_value_rule_and_remedy(
+    stack: StackFiles, place: str, value: object, key: str, fragments: tuple[str, ...]
+) -> None:
+    put(stack.values, place, value)
+    assert_one(mistakes(stack), f"glusterfarm:{key}", *fragments)
+
+
+def test_what_does_not_go_together_is_told_beside_other_mistakes(stack: StackFiles) -> None:
+    stack.values["php"]["writable"] = ["/tmp", "/tmp"]
+    stack.values["gluster"]["volume"] = "My Volume"
+    stack.values["service"]["port"] = 0
+
+    assert [line.partition(": ")[0] for line in mistakes(stack)] == [
+        "glusterfarm:gluster.volume",
+        "glusterfarm:php.writable[1]",
+        "glusterfarm:service.port",
+    ]
+
+
+@pytest.mark.parametrize("amount", ["1", "250m", "16"])
+def test_usual_amounts_of_processor_time_are_taken(stack: StackFiles, amount: str) -> None:
+    stack.values["php"]["resources"] = {"requests": {"cpu": amount}, "limits": {"cpu": amount}}
+    assert mistakes(stack) == ()
+
+
+@pytest.mark.parametrize("size", ["134217728", "64Mi", "1Gi", "500M", "2Ti", "100k"])
+def test_usual_sizes_are_taken(stack: StackFiles, size: str) -> None:
+    stack.values["php"]["resources"] = {"requests": {"memory": size}, "limits": {"memory": size}, "scratch": size}
+    assert mistakes(stack) == ()
