@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import pulumi
 from pulumi_kubernetes.core.v1 import ConfigMap, Namespace, ReplicationController, ReplicationControllerSpecArgs
 from pulumi_kubernetes.meta.v1 import ObjectMetaArgs
+from pulumi_kubernetes.networking.v1 import NetworkPolicy
 
-from components import labels, php_pod
+from components import labels, php_pod, pod_network
 from components.content_sync import PublishedContent
 from components.failures import dependable
+from components.farm import Farm
 from rules.serving import Php
 
 #: How long a controller may take to have all its pods available before `up` fails.
@@ -38,7 +40,7 @@ class ServingPods:
 
 
 class PhpController(pulumi.ComponentResource):
-    """The farm's namespace, the PHP ini, the controller, and the gate that asks every new pod for the live release."""
+    """The namespace, what the pods need besides their image, the controller, and the gate that asks every new pod."""
 
     serving: ServingPods
 
@@ -59,7 +61,8 @@ class PhpController(pulumi.ComponentResource):
             data={"glusterfarm.ini": php_pod.INI},
             opts=pulumi.ResourceOptions(parent=self, provider=farm.cluster, depends_on=[namespace]),
         )
-        controller = dependable(self._controller(name, content, php, dependable(ini, self)), self)
+        ground = [dependable(ini, self), dependable(self._policy(name, farm, php, namespace), self)]
+        controller = dependable(self._controller(name, content, php, ground), self)
         gate = farm.deployer_command(
             f"{name}-gate",
             *("checks", "gate", *farm.minion_words(), *farm.cluster_words()),
@@ -94,7 +97,17 @@ class PhpController(pulumi.ComponentResource):
             opts=pulumi.ResourceOptions(parent=self, provider=cluster),
         )
 
-    def _controller(self, name: str, content: PublishedContent, php: Php, ini: ConfigMap) -> ReplicationController:
+    def _policy(self, name: str, farm: Farm, php: Php, namespace: Namespace) -> NetworkPolicy:
+        return NetworkPolicy(
+            f"{name}-network",
+            metadata=ObjectMetaArgs(name=name, namespace=farm.namespace),
+            spec=pod_network.policy(labels.pods_selector(farm.stack), php, port=php_pod.PORT),
+            opts=pulumi.ResourceOptions(parent=self, provider=farm.cluster, depends_on=[namespace]),
+        )
+
+    def _controller(
+        self, name: str, content: PublishedContent, php: Php, ground: Sequence[pulumi.Resource]
+    ) -> ReplicationController:
         farm = content.mounted.farm
         template = php_pod.template(name, content, php)
         return ReplicationController(
@@ -115,7 +128,7 @@ class PhpController(pulumi.ComponentResource):
                 provider=farm.cluster,
                 # A controller does not replace its pods when its template changes: a new controller does.
                 replace_on_changes=["spec.template", "spec.selector"],
-                depends_on=[*content.after, ini],
+                depends_on=[*content.after, *ground],
                 custom_timeouts=pulumi.CustomTimeouts(create=AVAILABLE_TIMEOUT, update=AVAILABLE_TIMEOUT),
             ),
         )

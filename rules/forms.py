@@ -117,3 +117,16 @@ def writable_path(value: str) -> str | None:
     if value != posixpath.normpath(value) or value.startswith("//"):
         return "plain"
     return next((flaw for flaw, trees in _OF_THE_CONTAINER.items() if trees.fullmatch(value)), None)
+
+
+def cidr(value: str) -> str | None:
+    """Flaws of a range of addresses: "address", "bits"."""
+    try:
+        ipaddress.ip_network(value, strict=False)
+    except ValueError:
+        return "address"
+    try:
+        ipaddress.ip_network(value)
+    except ValueError:
+        return "bits"
+    return None

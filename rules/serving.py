@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from decimal import Decimal
-from typing import Annotated, Final
+from typing import Annotated, Final, Literal
 
 from pydantic import AfterValidator, Field, PlainSerializer
 
@@ -51,6 +51,22 @@ WritablePath = Annotated[
 ]
 
 
+Cidr = Annotated[
+    str,
+    Rule(
+        "a range of IP addresses, ADDRESS/BITS (one machine: /32, or /128 for IPv6)",
+        "10.0.5.10/32",
+        "[0-9A-Fa-f.:]+/[0-9]{1,3}",
+        flaw=forms.cidr,
+        reasons={
+            "address": "it is no range of IPv4 or IPv6 addresses",
+            "bits": "the address has bits beyond its BITS; write the range's first address",
+        },
+    ),
+]
+Protocol = Annotated[Literal["TCP", "UDP"], Rule("TCP or UDP", "TCP")]
+
+
 def quantity(text: str) -> Decimal:
     """The number that a Cpu (in cores) or Bytes stands for."""
     digits = text.rstrip("mkKMGTi")
@@ -79,6 +95,15 @@ class Resources(Model):
     )
 
 
+class Egress(Model):
+    """Somewhere that pods may connect to."""
+
+    cidr: Cidr = Field(description="Where: a range of addresses.")
+    port: v.HttpPort = Field(description="The port there.")
+    protocol: Protocol = Field(default="TCP", description="By which protocol.")
+
+
+_EGRESS: Final = {"cidr": "10.0.5.10/32", "port": 3306}
 _RESOURCES: Final = {"requests": {"cpu": "50m", "memory": "64Mi"}, "limits": {"memory": "1Gi"}}
 
 
@@ -106,6 +131,10 @@ class Php(Model):
         description="Directories of the container that can be written to, each empty when a pod starts; "
         "all else is read-only.",
     )
+    egress: Annotated[
+        tuple[Annotated[Egress, Rule("a mapping", _EGRESS)], ...],
+        Rule("a list of what pods may connect to", [_EGRESS]),
+    ] = Field(default=(), description="What pods may connect to, and the cluster's DNS with it; without it nothing.")
 
 
 class Service(Model):

@@ -24,6 +24,7 @@ LOCAL = "command:local:Command"
 LABEL = "kubernetes:core/v1:NodePatch"
 CONTROLLER = "kubernetes:core/v1:ReplicationController"
 SERVICE = "kubernetes:core/v1:Service"
+POLICY = "kubernetes:networking.k8s.io/v1:NetworkPolicy"
 
 
 def test_a_complete_stack_registers_each_step_once(preview: Preview) -> None:
@@ -42,6 +43,7 @@ def test_a_complete_stack_registers_each_step_once(preview: Preview) -> None:
             ("glusterfarm:index:PhpController", "php"),
             ("kubernetes:core/v1:Namespace", "php-namespace"),
             ("kubernetes:core/v1:ConfigMap", "php-ini"),
+            (POLICY, "php-network"),
             (CONTROLLER, "php"),
             (LOCAL, "php-gate"),
             ("glusterfarm:index:WebService", "web"),
@@ -77,7 +79,8 @@ def test_the_order_reaches_the_child_resources_that_prove_each_step(preview: Pre
     assert run.one(LOCAL, "content-removal").depends_on == labels
     assert run.one(LOCAL, "content-publish").depends_on == {*labels, f"{LOCAL} content-removal"}
     controller = run.one(CONTROLLER, "php").depends_on
-    assert controller == {f"{LOCAL} content-publish", "kubernetes:core/v1:ConfigMap php-ini"}
+    ground = {"kubernetes:core/v1:ConfigMap php-ini", f"{POLICY} php-network"}
+    assert controller == {f"{LOCAL} content-publish", *ground}
     assert run.one(LOCAL, "php-gate").depends_on == {f"{CONTROLLER} php", f"{LOCAL} content-publish"}
     assert run.one(SERVICE, "web").depends_on == {f"{CONTROLLER} php", f"{LOCAL} php-gate"}
     assert run.one(LOCAL, "web-smoke").depends_on >= {f"{SERVICE} web", f"{CONTROLLER} php"}
@@ -139,6 +142,7 @@ def test_php_bounds_how_long_old_code_is_served(preview: Preview) -> None:
         (LOCAL, "content-publish"),
         ("kubernetes:core/v1:Namespace", "php-namespace"),
         ("kubernetes:core/v1:ConfigMap", "php-ini"),
+        (POLICY, "php-network"),
         (CONTROLLER, "php"),
         (LOCAL, "php-gate"),
         (SERVICE, "web"),

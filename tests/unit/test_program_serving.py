@@ -8,6 +8,8 @@ from tests.support.engine import Preview, Run
 from tests.support.stack import StackFiles
 
 CONTROLLER = "kubernetes:core/v1:ReplicationController"
+SERVICE = "kubernetes:core/v1:Service"
+POLICY = "kubernetes:networking.k8s.io/v1:NetworkPolicy"
 
 
 def template(run: Run) -> dict[str, Any]:
@@ -71,3 +73,37 @@ def test_every_pod_is_bounded(stack: StackFiles, preview: Preview) -> None:
         "requests": {"cpu": "1"},
         "limits": {"cpu": "2", "memory": "512Mi"},
     }
+
+
+def policy(run: Run) -> dict[str, Any]:
+    return dict(run.one(POLICY, "php-network").inputs["spec"])
+
+
+def test_the_web_port_is_let_in_and_nothing_out(preview: Preview) -> None:
+    run = preview()
+    found = policy(run)
+    pods = template(run)["metadata"]["labels"]
+
+    assert found["podSelector"]["matchLabels"].items() <= pods.items()
+    assert found["podSelector"]["matchLabels"] == run.one(SERVICE, "web").inputs["spec"]["selector"], "every template's"
+    assert sorted(found["policyTypes"]) == ["Egress", "Ingress"]
+    assert found["ingress"] == [{"ports": [{"protocol": "TCP", "port": 80}]}]
+    assert found["egress"] == []
+
+
+def test_a_database_is_let_out_and_the_names_of_the_cluster_with_it(stack: StackFiles, preview: Preview) -> None:
+    before = preview()
+    stack.values["php"]["egress"] = [
+        {"cidr": "10.0.5.10/32", "port": 3306},
+        {"cidr": "2001:db8::/64", "port": 53, "protocol": "UDP"},
+    ]
+    after = preview()
+    names, database, other = policy(after)["egress"]
+
+    assert database == {"to": [{"ipBlock": {"cidr": "10.0.5.10/32"}}], "ports": [{"protocol": "TCP", "port": 3306}]}
+    assert other["ports"] == [{"protocol": "UDP", "port": 53}]
+    assert {(port["protocol"], port["port"]) for port in names["ports"]} == {("UDP", 53), ("TCP", 53)}
+    (peer,) = names["to"]
+    assert peer["namespaceSelector"]["matchLabels"] == {"kubernetes.io/metadata.name": "kube-system"}
+    assert peer["podSelector"]["matchLabels"] == {"k8s-app": "kube-dns"}
+    assert template(before) == template(after), "who may be talked to is no change of the pods"

@@ -82,6 +82,7 @@ def full_config() -> dict[str, Any]:
                 "scratch": "1Gi",
             },
             "writable": ["/run"],
+            "egress": [{"cidr": "10.0.0.0/8", "port": 3306, "protocol": "TCP"}],
         },
         "service": {"type": "NodePort", "port": 80, "nodePort": 30080},
         "kubernetes": {"kubeconfig": "kubeconfig", "context": "admin@prod", "namespace": "farm"},

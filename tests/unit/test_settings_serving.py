@@ -7,6 +7,7 @@ import pytest
 from tests.support.stack import StackFiles
 from tests.unit.test_settings import assert_one, mistakes, put
 
+EGRESS = {"cidr": "10.0.5.10/32", "port": 3306}
 MISTAKES: list[tuple[str, object, str, tuple[str, ...]]] = [
     # place, value, key as shown without the project, what must be in the line
     ("php.resources.limits.memory", "1GB", "php.resources.limits.memory", ("'1GB'", "a size as Kubernetes", "256Mi")),
@@ -40,6 +41,13 @@ MISTAKES: list[tuple[str, object, str, tuple[str, ...]]] = [
     ("php.writable", ["/etc/glusterfarm/x"], "php.writable[0]", ("refused: the program's own files",)),
     ("php.writable", ["/usr/share"], "php.writable[0]", ("refused: the image's programs",)),
     ("php.writable", ["/tmp", "/run", "/tmp"], "php.writable[2]", ("'/tmp' is here twice", "php.writable[0]")),
+    ("php.egress", {"cidr": "10.0.0.1/32"}, "php.egress", ("this is a mapping", "a list of what pods may connect to")),
+    ("php.egress", [{"cidr": "10.0.0.1/32"}], "php.egress[0].port", ("is missing", "from 1 to 65535")),
+    ("php.egress", [EGRESS | {"cidr": "db"}], "php.egress[0].cidr", ("'db'", "ADDRESS/BITS", "10.0.5.10/32")),
+    ("php.egress", [EGRESS | {"cidr": "10.0.0.1"}], "php.egress[0].cidr", ("'10.0.0.1'", "one machine: /32")),
+    ("php.egress", [EGRESS | {"cidr": "10.0.0.1/33"}], "php.egress[0].cidr", ("refused: it is no range",)),
+    ("php.egress", [EGRESS | {"cidr": "10.0.0.1/24"}], "php.egress[0].cidr", ("refused", "the range's first address")),
+    ("php.egress", [EGRESS | {"protocol": "tcp"}], "php.egress[0].protocol", ("'tcp' is none of", "TCP or UDP")),
 ]
 
 
