@@ -176,6 +176,10 @@ _WORDS: Final = {
     "another type; for example {{type: NodePort, nodePort: 30080}}",
     "over_limit": "{seen} is more than {limit}, all that a pod may use (php.resources.limits.{of}), so no pod would "
     "ever start. Ask for less or allow more",
+    "in_site": "{seen} is refused: the release is mounted above {docroot}, and is read-only for every pod. Choose a "
+    "directory elsewhere, and tell the site so",
+    "low_port": "{seen} is refused: with php.user the pod has no right to a port below 1024. Have the image listen on "
+    "another one, or leave php.user out; for example {{port: 8080, user: 33}}",
     "plain_key": "the value (not shown) is in plain text. It must be encrypted, and a key that others may have "
     "read be replaced; for example `pulumi config set --secret {full} < FILE`",
     "encrypted": "the value (not shown) is encrypted. It must not be, because state, previews and manifests "
@@ -202,7 +206,18 @@ _SORTS: Final = {
     dict: "a mapping",
 }
 #: No rule follows these: they tell all there is to do.
-_COMPLETE: Final = ("twice", "no_node_port", "over_limit", "plain", "encrypted", "no_lab", "config_", "yaml_")
+_COMPLETE: Final = (
+    "twice",
+    "no_node_port",
+    "over_limit",
+    "in_site",
+    "low_port",
+    "plain",
+    "encrypted",
+    "no_lab",
+    "config_",
+    "yaml_",
+)
 _FLAWS: Final = {
     "absent": "it does not exist",
     "denied": "it may not be read",

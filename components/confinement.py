@@ -23,15 +23,21 @@ def of_pod() -> Mapping[str, Any]:
 
 
 def of_container(php: Php) -> Mapping[str, Any]:
-    """The container's part: nothing written outside `php.writable`, few capabilities and no more to be had, bounded."""
+    """A container's part: nothing written outside `php.writable`, few capabilities and no more to be had, bounded."""
     return {
         "resources": {"requests": _amounts(php.resources.requests), "limits": _amounts(php.resources.limits)},
         "securityContext": {
             "allowPrivilegeEscalation": False,
-            "capabilities": {"drop": ["ALL"], "add": list(_CAPABILITIES)},
             "readOnlyRootFilesystem": True,
+            **_identity(php),
         },
     }
+
+
+def _identity(php: Php) -> Mapping[str, Any]:
+    if php.user is None:
+        return {"capabilities": {"drop": ["ALL"], "add": list(_CAPABILITIES)}}
+    return {"capabilities": {"drop": ["ALL"]}, "runAsNonRoot": True, "runAsUser": php.user}
 
 
 def writable(php: Php) -> tuple[Sequence[Mapping[str, Any]], Sequence[Mapping[str, Any]]]:

@@ -67,14 +67,14 @@ class PhpController(pulumi.ComponentResource):
             f"{name}-gate",
             *("checks", "gate", *farm.minion_words(), *farm.cluster_words()),
             *("--controller", controller.metadata["name"], "--pods", str(php.replicas)),
-            *("--port", str(php_pod.PORT), "--release", content.release, "--timeout", str(GATE_SECONDS)),
+            *("--port", str(php.port), "--release", content.release, "--timeout", str(GATE_SECONDS)),
             parent=self,
             after=(*content.after, controller),
         )
         self.serving = ServingPods(
             content=content,
             selector=labels.pods_selector(farm.stack),
-            port=php_pod.PORT,
+            port=php.port,
             probe_path=php.probe_path,
             replicas=php.replicas,
             controller=controller.metadata["name"],
@@ -101,7 +101,7 @@ class PhpController(pulumi.ComponentResource):
         return NetworkPolicy(
             f"{name}-network",
             metadata=ObjectMetaArgs(name=name, namespace=farm.namespace),
-            spec=pod_network.policy(labels.pods_selector(farm.stack), php, port=php_pod.PORT),
+            spec=pod_network.policy(labels.pods_selector(farm.stack), php),
             opts=pulumi.ResourceOptions(parent=self, provider=farm.cluster, depends_on=[namespace]),
         )
 

@@ -7,12 +7,10 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from components import confinement, labels
+from components import confinement, labels, pod_site
 from components.content_sync import PublishedContent
 from rules.serving import Php
 
-PORT = 80
-SITE_MOUNT = "/var/www"  # a stock image's document root, /var/www/html, is then the link to the live slot
 INI_MOUNT = "/etc/glusterfarm/php"
 POD_MOUNT = "/etc/glusterfarm/pod"  # the reserved file `glusterfarm-pod` of every slot links to `name` in here
 RELEASE_PATH = "/glusterfarm-release"
@@ -42,8 +40,9 @@ def template(name: str, content: PublishedContent, php: Php) -> Any:
     mounted = content.mounted
     pods = labels.pods_selector(mounted.farm.stack)
     annotations = {labels.VOLUME_ANNOTATION: f"{mounted.volume}:{mounted.path}"}
+    site = pod_site.seen(content, php)
     scratch, scratch_mounts = confinement.writable(php)
-    spec = {
+    spec: dict[str, Any] = {
         "nodeSelector": dict(mounted.placement),
         **confinement.of_pod(),
         "terminationGracePeriodSeconds": GRACE_SECONDS,
@@ -55,10 +54,9 @@ def template(name: str, content: PublishedContent, php: Php) -> Any:
                 "labelSelector": {"matchLabels": dict(pods)},
             }
         ],
-        "containers": [_container(php, scratch_mounts)],
+        "containers": [_container(php, [*site.mounts, *scratch_mounts])],
         "volumes": [
-            # type Directory: a minion that lost its mount has no such directory, so no pod starts on an empty one.
-            {"name": "site", "hostPath": {"path": content.site_path, "type": "Directory"}},
+            *site.volumes,
             {"name": "ini", "configMap": {"name": ini_name(name)}},
             {
                 "name": "pod",
@@ -67,6 +65,8 @@ def template(name: str, content: PublishedContent, php: Php) -> Any:
             *scratch,
         ],
     }
+    if site.init_containers:
+        spec["initContainers"] = [*site.init_containers]
     digest = _digest(json.dumps([annotations, spec], sort_keys=True))
     return {
         "metadata": {"labels": {**pods, labels.TEMPLATE_LABEL: digest}, "annotations": annotations},
@@ -74,7 +74,7 @@ def template(name: str, content: PublishedContent, php: Php) -> Any:
     }
 
 
-def _container(php: Php, scratch: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
+def _container(php: Php, mounts: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
     # The leading colon adds our directory to the image's own; the site's environment cannot set it (settings refuse).
     environment = {**php.env, "PHP_INI_SCAN_DIR": f":{INI_MOUNT}"}
     return {
@@ -82,20 +82,19 @@ def _container(php: Php, scratch: Sequence[Mapping[str, Any]]) -> Mapping[str, A
         "image": php.image,
         # Doubled: Kubernetes replaces $(NAME) in a value, and the site's own must arrive as it was written.
         "env": [{"name": key, "value": environment[key].replace("$", "$$")} for key in sorted(environment)],
-        "ports": [{"name": "http", "containerPort": PORT}],
+        "ports": [{"name": "http", "containerPort": php.port}],
         "volumeMounts": [
-            {"name": "site", "mountPath": SITE_MOUNT, "readOnly": True},
+            *mounts,
             {"name": "ini", "mountPath": INI_MOUNT, "readOnly": True},
             {"name": "pod", "mountPath": POD_MOUNT, "readOnly": True},
-            *scratch,
         ],
         **confinement.of_container(php),
         # Liveness never touches the volume: a volume that is away leaves its pods running, only unready.
-        "livenessProbe": {"tcpSocket": {"port": PORT}, "periodSeconds": 10, "failureThreshold": 3},
+        "livenessProbe": {"tcpSocket": {"port": php.port}, "periodSeconds": 10, "failureThreshold": 3},
         # A dead mount answers at once, and wrongly: from the next second on that pod gets no visitors. A slow answer is
         # waited for, so that pods under load do not leave theirs to the others.
         "readinessProbe": {
-            "httpGet": {"path": RELEASE_PATH, "port": PORT},
+            "httpGet": {"path": RELEASE_PATH, "port": php.port},
             "periodSeconds": 1,
             "timeoutSeconds": 5,
             "failureThreshold": 1,

@@ -10,8 +10,8 @@ from rules.serving import Php
 _DNS_PORT: Final = 53
 
 
-def policy(selector: Mapping[str, str], php: Php, *, port: int) -> Any:
-    """The spec of a NetworkPolicy for the pods that carry ``selector`` and serve on ``port``.
+def policy(selector: Mapping[str, str], php: Php) -> Any:
+    """The spec of a NetworkPolicy for the pods that carry ``selector``.
 
     Who comes in is not narrowed by address: a node port, a load balancer and the gate arrive with the address of some
     node, the kubelet's probes with that of the pod's own. What the site reads from the volume is no traffic of the pod:
@@ -20,7 +20,7 @@ def policy(selector: Mapping[str, str], php: Php, *, port: int) -> Any:
     return {
         "podSelector": {"matchLabels": dict(selector)},
         "policyTypes": ["Ingress", "Egress"],
-        "ingress": [{"ports": [_port("TCP", port)]}],
+        "ingress": [{"ports": [_port("TCP", php.port)]}],
         "egress": [*_names(php), *(_to(it.cidr, it.protocol, it.port) for it in php.egress)],
     }
 

@@ -20,10 +20,14 @@ _SYSTEM_TREES: Final = re.compile(
     "|var/(lock|run|tmp|lib/(containerd|docker|glusterd|kubelet)))(/.*)?"
 )
 
+#: What an image has nothing to put in place of, were it hidden by a mount.
+_VITAL: Final = re.compile(
+    "/|/(boot|dev|proc|sys|etc)(/.*)?|/(bin|lib|lib32|lib64|libx32|sbin|run|tmp|var|usr)"
+    "|/usr/(bin|lib|lib64|libexec|local|sbin|share)|/usr/(lib|local/(bin|lib|sbin))(/.*)?|/var/(lib|run|tmp)"
+)
 _OF_THE_CONTAINER: Final = {
-    "site": re.compile("/var(/www(/.*)?)?"),
-    "program": re.compile("/etc/glusterfarm(/.*)?"),
-    "system": re.compile("/(bin|boot|dev|etc|lib|lib32|lib64|libx32|proc|sbin|sys|usr)(/.*)?"),
+    "program": re.compile("/(etc|srv)/glusterfarm(/.*)?"),
+    "system": re.compile("/var|/(bin|boot|dev|etc|lib|lib32|lib64|libx32|proc|sbin|sys|usr)(/.*)?"),
 }
 
 _SAME_OPTION: Final = {"auto-unmount": "auto_unmount"} | dict.fromkeys(
@@ -113,10 +117,17 @@ def private_key(value: str) -> str | None:
 
 
 def writable_path(value: str) -> str | None:
-    """Flaws of a directory in a container that is to be writable: "plain", "site", "program", "system"."""
+    """Flaws of a directory in a container that is to be writable: "plain", "program", "system"."""
     if value != posixpath.normpath(value) or value.startswith("//"):
         return "plain"
     return next((flaw for flaw, trees in _OF_THE_CONTAINER.items() if trees.fullmatch(value)), None)
+
+
+def docroot(value: str) -> str | None:
+    """Flaws of a document root in a container: "plain", "top"."""
+    if value != posixpath.normpath(value) or value.startswith("//"):
+        return "plain"
+    return "top" if _VITAL.fullmatch(posixpath.dirname(value)) else None
 
 
 def cidr(value: str) -> str | None:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import Annotated, Final, Literal
 
-from pydantic import AfterValidator, Field, PlainSerializer
+from pydantic import AfterValidator, Field, PlainSerializer, Strict
 
 from rules import forms
 from rules import values as v
@@ -43,7 +43,6 @@ WritablePath = Annotated[
         flaw=forms.writable_path,
         reasons={
             "plain": "it is not in its plain form, without '//', '.', '..' and a '/' at the end",
-            "site": "the release is there, and read-only for every pod",
             "program": "the program's own files are there",
             "system": "the image's programs or the kernel's files are there",
         },
@@ -51,6 +50,21 @@ WritablePath = Annotated[
 ]
 
 
+Docroot = Annotated[
+    str,
+    Rule(
+        "the absolute path of a directory in the container, below another one, of letters, digits and . _ - /",
+        "/var/www/html",
+        "/[A-Za-z0-9._/-]+",
+        longest=200,
+        flaw=forms.docroot,
+        reasons={
+            "plain": "it is not in its plain form, without '//', '.', '..' and a '/' at the end",
+            "top": "all of the directory above it is taken from the image, which cannot do without that one",
+        },
+    ),
+]
+User = Annotated[int, Strict(), Field(ge=1, le=2**31 - 1), Rule("a user's number from 1 to 2147483647 (not root)", 33)]
 Cidr = Annotated[
     str,
     Rule(
@@ -110,7 +124,14 @@ _RESOURCES: Final = {"requests": {"cpu": "50m", "memory": "64Mi"}, "limits": {"m
 class Php(Model):
     """The pods and the page by which they are judged."""
 
-    image: v.Image = Field(description="A web server with PHP that serves /var/www/html at port 80.")
+    image: v.Image = Field(description="A web server with PHP that serves docroot at port.")
+    port: v.HttpPort = Field(default=80, description="The port that the image's web server listens on.")
+    docroot: Docroot = Field(
+        default="/var/www/html", description="The directory that it serves: what is published is there."
+    )
+    user: User | None = Field(
+        default=None, description="Who the container runs as, by number; without it the image says so, and may be root."
+    )
     replicas: v.Replicas = Field(default=2, description="How many pods.")
     env: Annotated[
         Mapping[v.Variable, v.VariableValue],

@@ -5,14 +5,16 @@ Each section that is right by itself is looked at, whatever is wrong with the ot
 
 from __future__ import annotations
 
+import posixpath
 from collections.abc import Iterator, Mapping
-from typing import TypeVar
+from typing import Final, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
 from rules.rule import Finding
 from rules.serving import Php, quantity
 
+_UNPRIVILEGED_PORT: Final = 1024
 _M = TypeVar("_M", bound=BaseModel)
 
 
@@ -21,6 +23,8 @@ def in_config(raw: Mapping[str, object]) -> Iterator[Finding]:
     if php := _section(Php, raw.get("php")):
         yield from _resources(php)
         yield from _writable(php)
+        if php.user is not None and php.port < _UNPRIVILEGED_PORT:
+            yield Finding(("php", "port"), "low_port", php.port)
 
 
 def _section(model: type[_M], raw: object) -> _M | None:
@@ -44,3 +48,5 @@ def _writable(php: Php) -> Iterator[Finding]:
         if first != index:
             before = ("php", "writable", first)
             yield Finding(("php", "writable", index), "twice", path, {"which": "directories", "before": before})
+        elif f"{path}/".startswith(f"{posixpath.dirname(php.docroot)}/"):
+            yield Finding(("php", "writable", index), "in_site", path, {"docroot": php.docroot})

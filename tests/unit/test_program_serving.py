@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+from pathlib import Path
 from typing import Any
 
 from tests.support.engine import Preview, Run
@@ -9,6 +11,7 @@ from tests.support.stack import StackFiles
 
 CONTROLLER = "kubernetes:core/v1:ReplicationController"
 SERVICE = "kubernetes:core/v1:Service"
+LOCAL = "command:local:Command"
 POLICY = "kubernetes:networking.k8s.io/v1:NetworkPolicy"
 
 
@@ -107,3 +110,52 @@ def test_a_database_is_let_out_and_the_names_of_the_cluster_with_it(stack: Stack
     assert peer["namespaceSelector"]["matchLabels"] == {"kubernetes.io/metadata.name": "kube-system"}
     assert peer["podSelector"]["matchLabels"] == {"k8s-app": "kube-dns"}
     assert template(before) == template(after), "who may be talked to is no change of the pods"
+
+
+def test_another_port_is_asked_probed_let_in_and_aimed_at(stack: StackFiles, preview: Preview) -> None:
+    stack.values["php"]["port"] = 8080
+    run = preview()
+    made = container(run)
+
+    assert [it["containerPort"] for it in made["ports"]] == [8080]
+    assert made["livenessProbe"]["tcpSocket"]["port"] == made["readinessProbe"]["httpGet"]["port"] == 8080
+    assert policy(run)["ingress"] == [{"ports": [{"protocol": "TCP", "port": 8080}]}]
+    (port,) = run.one(SERVICE, "web").inputs["spec"]["ports"]
+    assert (port["port"], port["targetPort"]) == (80, 8080)
+    words = run.one(LOCAL, "php-gate").inputs["create"].split()
+    assert words[words.index("--port") + 1] == "8080"
+
+
+def test_a_pod_of_another_user_has_no_capability_at_all(stack: StackFiles, preview: Preview) -> None:
+    stack.values["php"] |= {"user": 33, "port": 8080}
+    security = container(preview())["securityContext"]
+
+    assert security["capabilities"] == {"drop": ["ALL"]}
+    assert (security["runAsUser"], security["runAsNonRoot"]) == (33, True)
+
+
+def test_a_document_root_called_html_is_the_sites_own_link(stack: StackFiles, preview: Preview) -> None:
+    stack.values["php"]["docroot"] = "/usr/share/nginx/html"
+    run = preview()
+
+    assert mounts(run)["/usr/share/nginx"]["hostPath"] == {"path": "/mnt/glusterfs/php", "type": "Directory"}
+    assert "initContainers" not in pod(run)
+
+
+def test_a_document_root_of_another_name_is_a_link_to_the_sites_own(
+    stack: StackFiles, preview: Preview, tmp_path: Path
+) -> None:
+    stack.values["php"]["docroot"] = "/app/public"
+    run = preview()
+    found, (maker,) = mounts(run), pod(run)["initContainers"]
+    (site,) = [path for path, it in found.items() if "hostPath" in it]
+    (made,) = maker["volumeMounts"]
+    command = [word.replace(made["mountPath"], str(tmp_path)) for word in maker["command"]]
+    for _ in range(2):  # a pod may be started again on the same volume
+        subprocess.run(command, check=True, timeout=10)
+
+    assert found["/app"]["name"] == made["name"]
+    assert found["/app"]["readOnly"] is True
+    assert maker["image"] == container(run)["image"]
+    assert maker["securityContext"]["readOnlyRootFilesystem"] is True
+    assert (tmp_path / "public").readlink() == Path(site) / "html"

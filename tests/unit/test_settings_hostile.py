@@ -73,6 +73,9 @@ def full_config() -> dict[str, Any]:
         },
         "php": {
             "image": "php:8",
+            "port": 8080,
+            "docroot": "/var/www/html",
+            "user": 33,
             "replicas": 2,
             "env": {"NAME": "value"},
             "probePath": "/",

@@ -37,10 +37,21 @@ MISTAKES: list[tuple[str, object, str, tuple[str, ...]]] = [
     ("php.writable", "/tmp", "php.writable", ("'/tmp' is text", "a list of directories", "[/run, /tmp]")),
     ("php.writable", ["/tmp", "tmp"], "php.writable[1]", ("'tmp'", "the absolute path of a directory in the cont")),
     ("php.writable", ["/tmp/"], "php.writable[0]", ("'/tmp/' is refused", "plain form")),
-    ("php.writable", ["/var/www/html/up"], "php.writable[0]", ("refused: the release is there", "read-only")),
+    ("php.writable", ["/var/www/html/up"], "php.writable[0]", ("refused: the release is", "read-only")),
+    ("php.writable", ["/var/www"], "php.writable[0]", ("above /var/www/html", "Choose a directory elsewhere")),
     ("php.writable", ["/etc/glusterfarm/x"], "php.writable[0]", ("refused: the program's own files",)),
     ("php.writable", ["/usr/share"], "php.writable[0]", ("refused: the image's programs",)),
     ("php.writable", ["/tmp", "/run", "/tmp"], "php.writable[2]", ("'/tmp' is here twice", "php.writable[0]")),
+    ("php.port", 0, "php.port", ("0 is too small", "from 1 to 65535")),
+    ("php.docroot", "html", "php.docroot", ("'html'", "the absolute path", "/var/www/html")),
+    ("php.docroot", "/app/../etc/x", "php.docroot", ("refused", "plain form")),
+    *[
+        ("php.docroot", path, "php.docroot", (f"'{path}' is refused", "which cannot do without"))
+        for path in ("/app", "/etc/x", "/usr/html", "/usr/share/html", "/var/html", "/dev/shm/html", "/tmp/html")
+    ],
+    ("php.user", 0, "php.user", ("0 is too small", "not root", "for example 33")),
+    ("php.user", "www-data", "php.user", ("'www-data' is text", "a user's number", "for example 33")),
+    ("php.user", 33, "php.port", ("80 is refused", "no right to a port below 1024", "{port: 8080, user: 33}")),
     ("php.egress", {"cidr": "10.0.0.1/32"}, "php.egress", ("this is a mapping", "a list of what pods may connect to")),
     ("php.egress", [{"cidr": "10.0.0.1/32"}], "php.egress[0].port", ("is missing", "from 1 to 65535")),
     ("php.egress", [EGRESS | {"cidr": "db"}], "php.egress[0].cidr", ("'db'", "ADDRESS/BITS", "10.0.5.10/32")),
@@ -57,6 +68,21 @@ def test_a_mistake_names_key_value_rule_and_remedy(
 ) -> None:
     put(stack.values, place, value)
     assert_one(mistakes(stack), f"glusterfarm:{key}", *fragments)
+
+
+@pytest.mark.parametrize(
+    "docroot", ["/app/public", "/srv/www/htdocs", "/usr/share/nginx/html", "/usr/local/apache2/htdocs", "/var/www/site"]
+)
+def test_usual_document_roots_are_taken(stack: StackFiles, docroot: str) -> None:
+    stack.values["php"]["docroot"] = docroot
+    assert mistakes(stack) == ()
+
+
+def test_what_is_writable_follows_the_document_root(stack: StackFiles) -> None:
+    stack.values["php"] |= {"docroot": "/app/public", "writable": ["/run", "/var/www/cache"]}
+    assert mistakes(stack) == ()
+    stack.values["php"]["writable"] = ["/app/cache"]
+    assert_one(mistakes(stack), "glusterfarm:php.writable[0]", "mounted above /app/public")
 
 
 def test_what_does_not_go_together_is_told_beside_other_mistakes(stack: StackFiles) -> None:
