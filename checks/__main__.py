@@ -46,7 +46,7 @@ def _parser() -> argparse.ArgumentParser:
         )
         check.add_argument("--release", required=True, help="the release that must be served")
     gate.add_argument("--pods", required=True, type=int, help="how many pods there must be")
-    gate.add_argument("--timeout", type=float, default=15, help="seconds to wait for that (default: 15)")
+    gate.add_argument("--timeout", type=float, default=300, help="seconds until all are ready (default: 300)")
     smoke.add_argument("--cluster-ip", required=True, help="the Service's address")
     smoke.add_argument("--probe-path", default="/", help="what a visitor asks for (default: /)")
     smoke.add_argument("--affinity", action="store_true", help="the Service has session affinity: no spread is wanted")

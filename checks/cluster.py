@@ -11,13 +11,18 @@ from connectors.cluster import Cluster
 
 @dataclass(frozen=True, kw_only=True)
 class Pod:
-    """A pod that is not being deleted. ``ip`` and ``node`` are '' until it has them; ``why`` tells why not ready."""
+    """A pod that is not being deleted. ``ip`` and ``node`` are '' until it has them; ``why`` tells why not ready.
+
+    ``restarts`` counts its containers' restarts; ``ended`` tells how one ended last, '' when none did.
+    """
 
     name: str
     node: str
     ip: str
     ready: bool
     why: str
+    restarts: int
+    ended: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,12 +67,26 @@ def _pod(pod: Mapping[str, Any]) -> Pod:
         ip=pod["status"].get("podIP", ""),
         ready=conditions.get("Ready", {}).get("status") == "True",
         why=_why(pod["status"], conditions),
+        restarts=sum(it.get("restartCount", 0) for it in _containers(pod["status"])),
+        ended=next(filter(None, map(_ended, _containers(pod["status"]))), ""),
     )
+
+
+def _containers(status: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """The states of all containers, those that begin the pod first."""
+    return [*status.get("initContainerStatuses", []), *status.get("containerStatuses", [])]
+
+
+def _ended(container: Mapping[str, Any]) -> str:
+    for state in (container.get("state", {}), container.get("lastState", {})):
+        if (ended := state.get("terminated")) and ended.get("exitCode"):
+            return f"container {container['name']}: {ended.get('reason', 'ended')}, exit status {ended['exitCode']}"
+    return ""
 
 
 def _why(status: Mapping[str, Any], conditions: Mapping[str, Mapping[str, Any]]) -> str:
     """Why a pod is not ready, in Kubernetes' own words on one line."""
-    said = [container["state"].get("waiting", {}) for container in status.get("containerStatuses", [])]
+    said = [container["state"].get("waiting", {}) for container in _containers(status)]
     said += [conditions.get(kind, {}) for kind in ("PodScheduled", "Ready") if not _met(conditions, kind)]
     for words in said:
         if words.get("reason"):

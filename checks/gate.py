@@ -1,4 +1,4 @@
-"""The gate: every pod of the controller, asked by its own address, serves the live release."""
+"""The gate: every pod of the controller gets ready and, asked by its own address, serves the live release."""
 
 from __future__ import annotations
 
@@ -11,19 +11,25 @@ import asyncssh
 
 from checks.cluster import Pod, controller
 from checks.errors import CheckError
+from checks.evidence import evidence
 from checks.http import ask
 from checks.witness import witness
-from connectors.cluster import Cluster
+from connectors.cluster import Cluster, UnreachableError
 from settings import Minion
 
 RELEASE_PATH = "/glusterfarm-release"
+#: Pods that are all ready serve the release within this time, or never will.
+SERVE_SECONDS = 15.0
 _EVERY_SECONDS = 0.5
 _ANSWER_SECONDS = 5.0
 
 
 @dataclass(frozen=True, kw_only=True)
 class Gate:
-    """Exactly ``pods`` pods of the ReplicationController must serve ``release`` on ``port``, in ``timeout`` s."""
+    """Exactly ``pods`` pods of the controller must be ready in ``timeout`` s, and then serve ``release`` on ``port``.
+
+    Nobody else waits for the pods of a new controller: as long as this fails, Pulumi keeps the controller before.
+    """
 
     controller: str
     pods: int
@@ -32,39 +38,77 @@ class Gate:
     timeout: float
 
     async def wait(self, cluster: Cluster, minions: Sequence[Minion]) -> dict[str, str]:
-        """Give the node of each pod once all serve; raise CheckError, naming each that does not, when time is up."""
+        """Give the node of each pod once all serve; when time is up raise CheckError with what the others say."""
         if self.pods == 0:
             return {}
+        until = time.monotonic() + self.timeout
+        found = await asyncio.to_thread(self._pods, cluster)
+        while True:
+            if self._all_ready(found):
+                found, faults = await self._serving(cluster, minions, found)
+            else:
+                faults = [_unready(pod) for pod in found]
+            if len(found) == self.pods and not any(faults):
+                return {pod.name: pod.node for pod in found}
+            if self._all_ready(found) or time.monotonic() > until:
+                raise CheckError(await asyncio.to_thread(self._failure, cluster, found, faults))
+            await asyncio.sleep(_EVERY_SECONDS)
+            found = await asyncio.to_thread(self._pods_again, cluster, found, until)
+
+    @property
+    def _serve_seconds(self) -> float:
+        return min(self.timeout, SERVE_SECONDS)
+
+    def _pods(self, cluster: Cluster) -> Sequence[Pod]:
+        return controller(cluster, self.controller).pods
+
+    def _pods_again(self, cluster: Cluster, before: Sequence[Pod], until: float) -> Sequence[Pod]:
+        """The pods as they are now; as they were while no API server answers, for they may be there all the same."""
+        try:
+            return self._pods(cluster)
+        except UnreachableError:
+            if time.monotonic() > until:
+                raise
+            return before
+
+    def _all_ready(self, found: Sequence[Pod]) -> bool:
+        return len(found) == self.pods and all(pod.ready and pod.ip for pod in found)
+
+    async def _serving(
+        self, cluster: Cluster, minions: Sequence[Minion], found: Sequence[Pod]
+    ) -> tuple[Sequence[Pod], Sequence[str]]:
+        """Ask ready pods until all serve, one is ready no more, or their time is up; give what is wrong with each."""
+        until = time.monotonic() + self._serve_seconds
         async with witness(minions) as connection:
-            until = time.monotonic() + self.timeout
             while True:
-                found = (await asyncio.to_thread(controller, cluster, self.controller)).pods
                 faults = await asyncio.gather(*(self._fault(connection, pod) for pod in found))
-                if len(found) == self.pods and not any(faults):
-                    return {pod.name: pod.node for pod in found}
-                if time.monotonic() > until:
-                    raise CheckError(self._failure(found, faults))
+                if not any(faults) or time.monotonic() > until:
+                    return found, faults
                 await asyncio.sleep(_EVERY_SECONDS)
+                found = await asyncio.to_thread(self._pods_again, cluster, found, until)
+                if not self._all_ready(found):
+                    return found, [_unready(pod) for pod in found]
 
     async def _fault(self, connection: asyncssh.SSHClientConnection, pod: Pod) -> str:
-        """What is wrong with ``pod``, '' for nothing."""
-        if not pod.ready or not pod.ip:
-            return f"is not ready ({pod.why})"
+        """What is wrong with what a ready pod answers, '' for nothing."""
         (answer,) = await ask(connection, pod.ip, self.port, [RELEASE_PATH], timeout=_ANSWER_SECONDS)
         if answer.fine and answer.body.strip() == self.release.encode():
             return ""
         return f"answers {RELEASE_PATH} on {pod.ip}:{self.port} with {answer.shown}"
 
-    def _failure(self, found: Sequence[Pod], faults: Sequence[str]) -> str:
-        wrong = [
-            f"pod {pod.name} on node {pod.node or '(none)'} {fault}"
-            for pod, fault in zip(found, faults, strict=True)
-            if fault
-        ]
+    def _failure(self, cluster: Cluster, found: Sequence[Pod], faults: Sequence[str]) -> str:
+        faulty = [(pod, fault) for pod, fault in zip(found, faults, strict=True) if fault]
+        wrong = [f"pod {pod.name} on node {pod.node or '(none)'} {fault}" for pod, fault in faulty]
         if len(found) != self.pods:
             wrong.insert(0, f"it has {len(found)} pods instead of {self.pods} (kubectl describe rc says why)")
-        return (
+        limit = self._serve_seconds if self._all_ready(found) else self.timeout
+        text = (
             f"controller {self.controller} does not serve release {self.release} from {self.pods} pods within"
-            f" {self.timeout:g} s: {'; '.join(wrong)}. Look at the named pods with kubectl describe and kubectl logs,"
+            f" {limit:g} s: {'; '.join(wrong)}. Look at the named pods with kubectl describe and kubectl logs,"
             " and at the mount of their nodes"
         )
+        return "\n".join([text, *evidence(cluster, self.controller, [pod for pod, _ in faulty])])
+
+
+def _unready(pod: Pod) -> str:
+    return "" if pod.ready and pod.ip else f"is not ready ({pod.why})"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Final
 
 import pulumi
 from pulumi_kubernetes.core.v1 import ConfigMap, Namespace, ReplicationController, ReplicationControllerSpecArgs
@@ -16,10 +17,10 @@ from components.failures import dependable
 from components.farm import Farm
 from rules.serving import Php
 
-#: How long a controller may take to have all its pods available before `up` fails.
-AVAILABLE_TIMEOUT = "5m"
-#: How long the gate waits until every new pod serves the live release.
-GATE_SECONDS = 15
+#: Nothing is awaited here but that the controller exists: the gate waits for its pods. A controller that the provider
+#: itself found wanting would be in the state, the one before it marked for deletion, and a run that goes on after an
+#: error would delete that, with pods that serve. What a gate that failed depends on is kept (ADR 0012).
+MADE: Final = "jsonpath={.metadata.uid}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,7 +68,7 @@ class PhpController(pulumi.ComponentResource):
             f"{name}-gate",
             *("checks", "gate", *farm.minion_words(), *farm.cluster_words()),
             *("--controller", controller.metadata["name"], "--pods", str(php.replicas)),
-            *("--port", str(php.port), "--release", content.release, "--timeout", str(GATE_SECONDS)),
+            *("--port", str(php.port), "--release", content.release, "--timeout", str(php.rollout_timeout)),
             parent=self,
             after=(*content.after, controller),
         )
@@ -116,7 +117,7 @@ class PhpController(pulumi.ComponentResource):
             metadata=ObjectMetaArgs(
                 namespace=farm.namespace,
                 labels=dict(labels.pods_selector(farm.stack)),
-                annotations={"pulumi.com/waitFor": _available(php.replicas)},
+                annotations={"pulumi.com/waitFor": MADE},
             ),
             spec=ReplicationControllerSpecArgs(
                 replicas=php.replicas,
@@ -129,13 +130,5 @@ class PhpController(pulumi.ComponentResource):
                 # A controller does not replace its pods when its template changes: a new controller does.
                 replace_on_changes=["spec.template", "spec.selector"],
                 depends_on=[*content.after, *ground],
-                custom_timeouts=pulumi.CustomTimeouts(create=AVAILABLE_TIMEOUT, update=AVAILABLE_TIMEOUT),
             ),
         )
-
-
-def _available(replicas: int) -> str:
-    """What to wait for: none available is never reported as 0, so for none it is the count of pods that is awaited."""
-    if replicas == 0:
-        return "jsonpath={.status.replicas}=0"
-    return f"jsonpath={{.status.availableReplicas}}={replicas}"

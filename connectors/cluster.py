@@ -61,17 +61,24 @@ class Cluster:
         settings.retries = False
         self.core: Any = client.CoreV1Api(client.ApiClient(settings))
 
-    def ask(self, what: str, question: Callable[..., Any], *arguments: str, **options: str) -> dict[str, Any]:
+    def ask(self, what: str, question: Callable[..., Any], *arguments: str, **options: object) -> dict[str, Any]:
         """The API's answer as it is: nothing of a newer server's objects can then fail to fit a model.
 
         ``what`` names it in messages. Raises NotThereError, UnreachableError, or ClusterError for a refusal.
         """
+        return dict(json.loads(self._answer(what, question, *arguments, **options)))
+
+    def text(self, what: str, question: Callable[..., Any], *arguments: str, **options: object) -> str:
+        """Like ``ask``, for an answer that is a text: a log."""
+        return self._answer(what, question, *arguments, **options).decode("utf-8", errors="replace")
+
+    def _answer(self, what: str, question: Callable[..., Any], *arguments: str, **options: object) -> bytes:
         from kubernetes.client import ApiException  # noqa: PLC0415
         from urllib3.exceptions import HTTPError  # noqa: PLC0415
 
         try:
             answer = question(*arguments, **options, _request_timeout=_TIMEOUT_SECONDS, _preload_content=False)
-            return dict(json.loads(answer.data))
+            return bytes(answer.data)
         except ApiException as error:
             if error.status == _NOT_FOUND:
                 raise NotThereError(f"{what} is not there; see that it still exists") from None

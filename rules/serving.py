@@ -65,6 +65,7 @@ Docroot = Annotated[
     ),
 ]
 User = Annotated[int, Strict(), Field(ge=1, le=2**31 - 1), Rule("a user's number from 1 to 2147483647 (not root)", 33)]
+Seconds = Annotated[int, Strict(), Field(ge=10, le=3600), Rule("a whole number of seconds from 10 to 3600", 300)]
 Cidr = Annotated[
     str,
     Rule(
@@ -144,6 +145,9 @@ class Php(Model):
         json_schema_extra={"additionalProperties": False},
     )
     probe_path: v.ProbePath = Field(default="/", description="The page that must be answered for `up` to succeed.")
+    rollout_timeout: Seconds = Field(
+        default=300, description="Seconds until all new pods must be ready; then `up` fails, and the old ones go on."
+    )
     resources: Annotated[Resources, Rule("a mapping", _RESOURCES)] = Field(
         default=Resources(), description="What a pod is promised, and what it may use at most."
     )

@@ -11,6 +11,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from itertools import cycle
 from pathlib import Path
 from typing import Any, Self
+from urllib.parse import parse_qs
 
 NAMESPACE = "farm"
 CONTROLLER = "php-1a2b"
@@ -30,6 +31,10 @@ class WebPod:
     owner: str = "uid-of-the-controller"
     waiting: dict[str, str] = field(default_factory=dict)
     answers: dict[str, tuple[int, bytes]] = field(default_factory=dict)
+    #: Times that its container was restarted, how it ended last, and its logs: of the one before, of the present one.
+    restarts: int = 0
+    ended: dict[str, Any] = field(default_factory=dict)
+    logs: tuple[str, str] = ("", "")
     before: Callable[[str], None] = lambda path: None
     keep_alive: bool = True
     #: Requests by path, and connections.
@@ -53,6 +58,12 @@ class WebPod:
         if self.deleting:
             metadata["deletionTimestamp"] = "2026-01-01T00:00:00Z"
         ready = {"type": "Ready", "status": str(self.ready), "reason": "ContainersNotReady", "message": "probe failed"}
+        container = {
+            "name": "php",
+            "restartCount": self.restarts,
+            "state": {"waiting": self.waiting} if self.waiting else {"running": {}},
+            "lastState": {"terminated": self.ended} if self.ended else {},
+        }
         return {
             "metadata": metadata,
             "spec": {"nodeName": self.node},
@@ -60,7 +71,7 @@ class WebPod:
                 "phase": "Running",
                 "podIP": self.ip,
                 "conditions": [{"type": "PodScheduled", "status": "True"}, ready],
-                "containerStatuses": [{"state": {"waiting": self.waiting} if self.waiting else {"running": {}}}],
+                "containerStatuses": [container],
             },
         }
 
@@ -82,7 +93,11 @@ class Farm:
         self.replicas = count
         self.cluster_ip = "127.0.0.5"
         self.balanced: list[WebPod] = list(self.pods)
+        #: What the API server says to everything, and what it says of an object's events, by the object's name.
         self.refusal: tuple[int, str] | None = None
+        self.events: dict[str, list[dict[str, Any]]] = {}
+        #: How many more requests the API server hangs up on.
+        self.hang_up = 0
         self.asked: list[str] = []
         self._servers: list[ThreadingHTTPServer] = []
         self._balancer: socket.socket | None = None
@@ -198,7 +213,13 @@ def _api_of(farm: Farm) -> type[BaseHTTPRequestHandler]:
     class Handler(_Quiet):
         def do_GET(self) -> None:
             farm.asked.append(self.path)
-            path = self.path.partition("?")[0]
+            if farm.hang_up:
+                farm.hang_up -= 1
+                self.close_connection = True
+                return
+            path, _, query = self.path.partition("?")
+            asked = {name: values[0] for name, values in parse_qs(query).items()}
+            logs = {f"/api/v1/namespaces/{NAMESPACE}/pods/{pod.name}/log": pod.logs for pod in farm.pods}
             base = f"/api/v1/namespaces/{NAMESPACE}"
             if farm.refusal is not None:
                 status, message = farm.refusal
@@ -208,6 +229,12 @@ def _api_of(farm: Farm) -> type[BaseHTTPRequestHandler]:
                 self.reply(200, json.dumps({"metadata": metadata, "spec": {"replicas": farm.replicas}}).encode())
             elif path == f"{base}/pods":
                 self.reply(200, json.dumps({"items": [pod.manifest() for pod in farm.pods]}).encode())
+            elif path == f"{base}/events":
+                name = asked["fieldSelector"].removeprefix("involvedObject.name=")
+                self.reply(200, json.dumps({"items": farm.events.get(name, [])}).encode())
+            elif path in logs:
+                log = logs[path][asked.get("previous") != "true"]
+                self.reply(200, "\n".join(log.splitlines()[-int(asked["tailLines"]) :]).encode())
             else:
                 self.reply(404, json.dumps({"kind": "Status", "message": "not found"}).encode())
 

@@ -159,3 +159,24 @@ def test_a_document_root_of_another_name_is_a_link_to_the_sites_own(
     assert maker["image"] == container(run)["image"]
     assert maker["securityContext"]["readOnlyRootFilesystem"] is True
     assert (tmp_path / "public").readlink() == Path(site) / "html"
+
+
+def test_the_gate_and_nobody_else_waits_for_the_pods(stack: StackFiles, preview: Preview) -> None:
+    before = preview()
+    stack.values["php"]["rolloutTimeout"] = 120
+    after = preview()
+    words = after.one(LOCAL, "php-gate").inputs["create"].split()
+
+    assert words[words.index("--timeout") + 1] == "120"
+    assert after.one(CONTROLLER, "php").inputs == before.one(CONTROLLER, "php").inputs
+    awaited = after.one(CONTROLLER, "php").inputs["metadata"]["annotations"]["pulumi.com/waitFor"]
+    assert awaited == "jsonpath={.metadata.uid}", "what every object has as soon as it is there"
+
+
+def test_no_pods_are_not_waited_for(stack: StackFiles, preview: Preview) -> None:
+    stack.values["php"]["replicas"] = 0
+    run = preview()
+    words = run.one(LOCAL, "php-gate").inputs["create"].split()
+
+    assert run.one(CONTROLLER, "php").inputs["spec"]["replicas"] == 0
+    assert words[words.index("--pods") + 1] == "0"

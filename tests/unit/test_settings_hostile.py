@@ -76,6 +76,7 @@ def full_config() -> dict[str, Any]:
             "port": 8080,
             "docroot": "/var/www/html",
             "user": 33,
+            "rolloutTimeout": 300,
             "replicas": 2,
             "env": {"NAME": "value"},
             "probePath": "/",

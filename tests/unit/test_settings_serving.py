@@ -52,6 +52,8 @@ MISTAKES: list[tuple[str, object, str, tuple[str, ...]]] = [
     ("php.user", 0, "php.user", ("0 is too small", "not root", "for example 33")),
     ("php.user", "www-data", "php.user", ("'www-data' is text", "a user's number", "for example 33")),
     ("php.user", 33, "php.port", ("80 is refused", "no right to a port below 1024", "{port: 8080, user: 33}")),
+    ("php.rolloutTimeout", "5m", "php.rolloutTimeout", ("'5m' is text", "a whole number of seconds", "300")),
+    ("php.rolloutTimeout", 5, "php.rolloutTimeout", ("5 is too small", "from 10 to 3600")),
     ("php.egress", {"cidr": "10.0.0.1/32"}, "php.egress", ("this is a mapping", "a list of what pods may connect to")),
     ("php.egress", [{"cidr": "10.0.0.1/32"}], "php.egress[0].port", ("is missing", "from 1 to 65535")),
     ("php.egress", [EGRESS | {"cidr": "db"}], "php.egress[0].cidr", ("'db'", "ADDRESS/BITS", "10.0.5.10/32")),

@@ -155,3 +155,85 @@ def test_what_the_api_server_refuses_is_quoted(check: Check) -> None:
     assert status == 1
     assert 'is forbidden: User "me" cannot get' in stderr
     assert "check the rights of" in stderr
+
+
+def test_a_bad_roll_is_told_with_the_pods_own_events_and_log(check: Check) -> None:
+    unpullable, crashing = check.farm.pods
+    unpullable.ready = crashing.ready = False
+    unpullable.waiting = {"reason": "ImagePullBackOff", "message": "Back-off pulling image"}
+    check.farm.events[ONE] = [
+        {"reason": "Failed", "message": 'Failed to pull image "php:9": not found', "lastTimestamp": "2", "count": 4},
+        {"reason": "Scheduled", "message": "assigned farm/php to minion-1", "lastTimestamp": "1"},
+    ]
+    crashing.restarts = 2
+    crashing.ended = {"reason": "Error", "exitCode": 1}
+    crashing.logs = ("AH00526: Syntax error on line 7\n", "starting\n\x1b[31mnot yet")
+    status, stdout, stderr = check.gate("--timeout", "0.5")
+    _, *told = stderr.splitlines()
+
+    assert (status, stdout) == (1, "")
+    assert told == [
+        f"  pod {ONE}",
+        "    event: Scheduled: assigned farm/php to minion-1",
+        '    event: Failed: Failed to pull image "php:9": not found [4x]',
+        f"  pod {TWO}",
+        "    ended: container php: Error, exit status 1",
+        "    log before its restart: AH00526: Syntax error on line 7",
+        "    log: starting",
+        "    log: ?[31mnot yet",
+    ]
+
+
+def test_a_controller_without_pods_tells_why_it_makes_none(check: Check) -> None:
+    check.farm.pods.clear()
+    check.farm.events[CONTROLLER] = [{"reason": "FailedCreate", "message": "exceeded quota: pods", "count": 9}]
+    stderr = check.gate("--timeout", "0.5")[2]
+    assert stderr.splitlines()[1:] == [
+        f"  controller {CONTROLLER}",
+        "    event: FailedCreate: exceeded quota: pods [9x]",
+    ]
+
+
+def test_long_logs_and_many_pods_are_cut(check: Check) -> None:
+    for pod in check.farm.pods:
+        pod.ready, pod.logs = False, ("", "\n".join(f"{number} " + "x" * 1000 for number in range(100)))
+    for number in range(20):
+        check.farm.pods.append(
+            WebPod(name=f"zz-late-{number}", node="", ip="", port=1, ready=False, logs=("", "one line"))
+        )
+    lines = check.gate("--timeout", "0.5", pods=22)[2].splitlines()
+    assert lines[-1] == "  and 19 more pods"
+    assert len(lines) < 40
+    assert all(len(line) < 350 for line in lines[1:])
+    assert any(line.startswith("    log: 99 x") for line in lines)
+
+
+def test_pods_that_get_ready_late_pass(check: Check) -> None:
+    check.farm.pods[1].ready = False
+    threading.Timer(1.0, lambda: setattr(check.farm.pods[1], "ready", True)).start()
+    status, stdout, _ = check.gate("--timeout", "60")
+    assert status == 0
+    assert set(json.loads(stdout)["pods"]) == {ONE, TWO}
+
+
+def test_nobody_is_asked_before_all_are_ready(check: Check) -> None:
+    check.farm.pods[1].ready = False
+    assert check.gate("--timeout", "0.5")[0] == 1
+    assert all(minion.connections == 0 for minion in check.minions)
+    assert check.farm.pods[0].asked == []
+
+
+def test_an_api_server_that_goes_away_meanwhile_is_waited_for(check: Check) -> None:
+    pod = check.farm.pods[1]
+    pod.answers["/glusterfarm-release"] = (200, b"ffffffffffff\n")
+
+    def away(path: str) -> None:
+        del path
+        if len(pod.asked) == 1:
+            check.farm.hang_up = 3
+        else:
+            pod.answers["/glusterfarm-release"] = (200, f"{RELEASE}\n".encode())
+
+    pod.before = away
+    assert check.gate("--timeout", "60")[0] == 0
+    assert check.farm.hang_up < 3, "it was asked while it was away"
