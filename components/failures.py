@@ -9,7 +9,7 @@ that others need of a failed resource are kept: its URN, and something in place 
 
 from __future__ import annotations
 
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import pulumi
 from pulumi.runtime.stack import ResourceRegistrationFailed
@@ -37,3 +37,23 @@ def despite_failure(output: pulumi.Output[T], instead: pulumi.Input[T]) -> pulum
         raise error
 
     return output.recover(recovered)
+
+
+def end_without(output: pulumi.Output[T], why: str, *, after: pulumi.Output[Any]) -> None:
+    """Where the resource of ``output`` failed or was skipped, have the program end with the error ``why``.
+
+    An engine that goes on after errors still deletes, at the end of a run, what was replaced in this one or before: it
+    spares only what the failed step itself had depended on (CLI 3.259). After a program's own error it deletes nothing.
+    The program ends once it is known what became of the resource of ``after``, the last one.
+    """
+
+    def ended(error: Exception) -> Any:
+        if isinstance(error, ResourceRegistrationFailed):
+            raise pulumi.RunError(why)
+        raise error
+
+    def with_it(_: Any) -> pulumi.Output[Any]:
+        return output.recover(ended)
+
+    settled: pulumi.Output[Any] = despite_failure(after, "")
+    settled.apply(with_it)

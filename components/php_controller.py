@@ -17,9 +17,7 @@ from components.failures import dependable
 from components.farm import Farm
 from rules.serving import Php
 
-#: Nothing is awaited here but that the controller exists: the gate waits for its pods. A controller that the provider
-#: itself found wanting would be in the state, the one before it marked for deletion, and a run that goes on after an
-#: error would delete that, with pods that serve. What a gate that failed depends on is kept (ADR 0012).
+#: Nothing is awaited here but that the controller exists: the gate waits for its pods (ADR 0012).
 MADE: Final = "jsonpath={.metadata.uid}"
 
 
@@ -28,7 +26,7 @@ class ServingPods:
     """Pods that were each seen to serve the live release.
 
     ``selector`` is what all of them carry, whatever their template; ``controller`` is the name of the controller that
-    keeps ``replicas`` of them; ``probe_path`` is what a visitor would ask for.
+    keeps ``replicas`` of them; ``probe_path`` is what a visitor would ask for; ``proved`` is what the gate said.
     """
 
     content: PublishedContent
@@ -37,6 +35,7 @@ class ServingPods:
     probe_path: str
     replicas: int
     controller: pulumi.Output[str]
+    proved: pulumi.Output[str]
     after: tuple[pulumi.Resource, ...]
 
 
@@ -79,6 +78,7 @@ class PhpController(pulumi.ComponentResource):
             probe_path=php.probe_path,
             replicas=php.replicas,
             controller=controller.metadata["name"],
+            proved=gate.stdout,
             after=(controller, gate),
         )
         self.register_outputs({"replicas": php.replicas})

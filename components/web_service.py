@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 import pulumi
 from pulumi_command import local
@@ -12,9 +12,14 @@ from pulumi_kubernetes.core.v1 import Service as KubernetesService
 from pulumi_kubernetes.core.v1 import ServicePortArgs, ServiceSpecArgs
 from pulumi_kubernetes.meta.v1 import ObjectMetaArgs
 
-from components.failures import dependable, despite_failure
+from components.failures import dependable, despite_failure, end_without
 from components.php_controller import ServingPods
 from rules.serving import Service
+
+KEPT: Final = (
+    "no pods were proved to serve what is configured now, so those before are kept, and nothing at all was deleted;"
+    " mend what failed and run `pulumi up` again"
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,6 +69,7 @@ class WebService(pulumi.ComponentResource):
             parent=self,
             after=(*pods.after, web),
         )
+        end_without(pods.proved, KEPT, after=smoke.stdout)
         self.endpoint = Endpoint(
             pods=pods,
             url=despite_failure(_url(service, farm.minions[0].host, web), ""),

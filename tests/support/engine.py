@@ -6,6 +6,7 @@ that overrides ``RegisterResource`` sees the whole request.
 
 from __future__ import annotations
 
+import hashlib
 import runpy
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -49,6 +50,10 @@ class _Providers(mocks.Mocks):
         outputs = dict(args.inputs)
         if args.typ == "kubernetes:core/v1:ReplicationController":
             outputs["metadata"] = {"name": f"{args.name}-0a1b2c3d", **outputs["metadata"]}
+        if args.typ == "kubernetes:core/v1:Secret":
+            # The provider chooses another name for other contents.
+            digest = hashlib.sha256(repr(sorted(args.inputs["stringData"].items())).encode()).hexdigest()[:8]
+            outputs["metadata"] = {"name": f"{args.name}-{digest}", **outputs["metadata"]}
         if args.typ == "kubernetes:core/v1:Service":
             outputs["spec"] = {**outputs["spec"], "clusterIP": "10.0.0.10"}
             outputs["status"] = {"loadBalancer": {"ingress": [{"ip": "192.0.2.7"}]}}
@@ -92,6 +97,8 @@ class Run:
 
     resources: tuple[Registered, ...]
     exports: Mapping[str, Any]
+    #: What the program ended with because of the resource that was made to fail.
+    error: str = ""
 
     def one(self, type_: str, name: str) -> Registered:
         (found,) = [resource for resource in self.resources if resource.key == (type_, name)]
@@ -127,8 +134,14 @@ def run(
         for name, value in (program() or {}).items():
             pulumi.Output.from_input(value).apply(partial(exports.__setitem__, name))
 
-    _sync_await(run_pulumi_func(body))
-    return Run(resources=tuple(registered), exports=exports)
+    error = ""
+    try:
+        _sync_await(run_pulumi_func(body))
+    except pulumi.RunError as ended:
+        if failing is None:
+            raise
+        error = str(ended)
+    return Run(resources=tuple(registered), exports=exports, error=error)
 
 
 def run_main(
