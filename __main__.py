@@ -14,7 +14,7 @@ farm = Farm.of(settings)
 
 mount = GlusterMount("mount", farm=farm, volume=settings.gluster)
 content = ContentSync("content", mounted=mount.mounted, content=settings.content)
-php = PhpController("php", content=content.published, php=settings.php)
+php = PhpController("php", content=content.published, php=settings.php, secrets=settings.secret_env)
 web = WebService("web", pods=php.serving, service=settings.service)
 
 pulumi.export("url", web.endpoint.url)

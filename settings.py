@@ -19,9 +19,10 @@ from pydantic import BaseModel, Field, ValidationError
 
 from rules import clashes, files, strict_yaml, together
 from rules import values as v
+from rules.frozen import FrozenMapping
 from rules.model import Model
 from rules.rule import Finding, Place, Rule, findings, in_order, key, names, shown, spot
-from rules.serving import Php, Service
+from rules.serving import Environment, Php, Service
 
 if TYPE_CHECKING:
     import pulumi
@@ -134,6 +135,14 @@ class StackConfig(Model):
     kubernetes: Annotated[Kubernetes, Rule("a mapping", {"kubeconfig": ".kube/prod.yaml"})] = Field(
         description=Kubernetes.__doc__
     )
+    secret_env: Annotated[
+        Environment,
+        Rule("a mapping of names to encrypted texts", "`pulumi config set --secret --path secretEnv.DB_PASSWORD`"),
+    ] = Field(
+        default_factory=FrozenMapping,
+        description="The pods' environment variables that are secrets, each value encrypted.",
+        json_schema_extra={"additionalProperties": False},
+    )
     ssh_private_key: v.PrivateKey | None = Field(
         default=None,
         description="The private key for the minions, encrypted. Without it the ssh-agent is asked, and no key "
@@ -143,7 +152,10 @@ class StackConfig(Model):
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
-    """All that a stack's program knows of its user's wishes; ``inventory`` is the path as configured."""
+    """All that a stack's program knows of its user's wishes; ``inventory`` is the path as configured.
+
+    What is encrypted in the configuration is an output here, so that it is in no state in plain.
+    """
 
     project: str
     stack: str
@@ -154,11 +166,14 @@ class Settings:
     php: Php
     service: Service
     kubernetes: Kubernetes
+    secret_env: Mapping[str, pulumi.Output[str]]
     ssh_private_key: pulumi.Output[str] | None
 
 
 # --- the words for a mistake -------------------------------------------------------------------------------
 
+#: The settings that are secrets; no other may be one.
+ENCRYPTED: Final = frozenset({"sshPrivateKey", "secretEnv"})
 _WORDS: Final = {
     "missing": "is missing",
     "empty": "is empty",
@@ -183,7 +198,9 @@ _WORDS: Final = {
     "plain_key": "the value (not shown) is in plain text. It must be encrypted, and a key that others may have "
     "read be replaced; for example `pulumi config set --secret {full} < FILE`",
     "encrypted": "the value (not shown) is encrypted. It must not be, because state, previews and manifests "
-    "show it in plain text; only sshPrivateKey is set with --secret",
+    "show it in plain text; only sshPrivateKey and what is in secretEnv are set with --secret",
+    "plain_env": "a value (not shown) is in plain text. It must be encrypted, and one that others may have read be "
+    "replaced; for example `pulumi config set --secret --path '{full}.NAME' < FILE`",
     "no_lab": "{seen} does not exist: the lab makes it, and no lab is up here; `make up` brings one up",
     "plain": "{seen} without quotes is a number or a date to the Pulumi CLI. Write it in quotes if text is meant",
     "config_key": "a key has the form NAMESPACE:NAME; for example glusterfarm:php",
@@ -354,6 +371,7 @@ def load() -> Settings:
         php=checked.php,
         service=checked.service,
         kubernetes=checked.kubernetes,
+        secret_env=FrozenMapping({it: pulumi.Output.secret(text) for it, text in checked.secret_env.items()}),
         ssh_private_key=None if checked.ssh_private_key is None else own.get_secret("sshPrivateKey"),
     )
 
@@ -405,7 +423,12 @@ def check(
             found.append(_refusal(("inventory",), path, error.flaw) if not made else _no_lab(path))
     if with_content and "content" not in hidden:
         found += _source(raw.get("content", {}))
-    found = [*_secrecy(raw, hidden, project), *found, *clashes.in_config(clear), *together.in_config(clear)]
+    found = [
+        *_secrecy(raw, hidden, project),
+        *found,
+        *clashes.in_config(clear),
+        *together.in_config(clear, secret_env=raw.get("secretEnv")),
+    ]
     wrong = [
         *([] if re.fullmatch(_STACK_FORM, stack) else [Mistake(key="stack", what=_STACK.format(seen=shown(stack)))]),
         *(_stray(name, project) for name in _strays(config, project)),
@@ -460,10 +483,12 @@ def _source(content: object) -> Iterator[Finding]:
 
 
 def _secrecy(raw: Mapping[str, object], secret: Collection[str], project: str) -> Iterator[Finding]:
-    for name in raw:
+    for name, value in raw.items():
         if name == "sshPrivateKey" and name not in secret:
             yield Finding((name,), "plain_key", None, {"full": f"{project}:{name}"})
-        if name != "sshPrivateKey" and name in secret and name in names(StackConfig):
+        if name == "secretEnv" and name not in secret and value:
+            yield Finding((name,), "plain_env", None, {"full": f"{project}:{name}"})
+        if name not in ENCRYPTED and name in secret and name in names(StackConfig):
             yield Finding((name,), "encrypted")
 
 

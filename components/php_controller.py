@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import pulumi
 from pulumi_kubernetes.core.v1 import ConfigMap, Namespace, ReplicationController, ReplicationControllerSpecArgs
 from pulumi_kubernetes.meta.v1 import ObjectMetaArgs
 from pulumi_kubernetes.networking.v1 import NetworkPolicy
 
-from components import labels, php_pod, pod_network
+from components import labels, php_pod, pod_network, pod_secret
 from components.content_sync import PublishedContent
 from components.failures import dependable
 from components.farm import Farm
@@ -50,6 +50,7 @@ class PhpController(pulumi.ComponentResource):
         *,
         content: PublishedContent,
         php: Php,
+        secrets: Mapping[str, pulumi.Output[str]],
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
         super().__init__("glusterfarm:index:PhpController", name, None, opts)
@@ -61,8 +62,16 @@ class PhpController(pulumi.ComponentResource):
             data={"glusterfarm.ini": php_pod.INI},
             opts=pulumi.ResourceOptions(parent=self, provider=farm.cluster, depends_on=[namespace]),
         )
-        ground = [dependable(ini, self), dependable(self._policy(name, farm, php, namespace), self)]
-        controller = dependable(self._controller(name, content, php, ground), self)
+        ground: list[pulumi.Resource] = [
+            dependable(ini, self),
+            dependable(self._policy(name, farm, php, namespace), self),
+        ]
+        template: pulumi.Input[Any] = php_pod.template(name, content, php)
+        if secrets:
+            kept, secret = pod_secret.secret(f"{name}-env", farm, secrets, parent=self, after=namespace)
+            template = kept.apply(lambda known: php_pod.template(name, content, php, secrets={known: [*secrets]}))
+            ground.append(secret)
+        controller = dependable(self._controller(name, content, php, template, ground), self)
         gate = farm.deployer_command(
             f"{name}-gate",
             *("checks", "gate", *farm.minion_words(), *farm.cluster_words()),
@@ -107,10 +116,14 @@ class PhpController(pulumi.ComponentResource):
         )
 
     def _controller(
-        self, name: str, content: PublishedContent, php: Php, ground: Sequence[pulumi.Resource]
+        self,
+        name: str,
+        content: PublishedContent,
+        php: Php,
+        template: pulumi.Input[Any],
+        ground: Sequence[pulumi.Resource],
     ) -> ReplicationController:
         farm = content.mounted.farm
-        template = php_pod.template(name, content, php)
         return ReplicationController(
             # No metadata.name: the provider names each one anew, so the next runs beside the last while it is replaced.
             name,
@@ -121,7 +134,7 @@ class PhpController(pulumi.ComponentResource):
             ),
             spec=ReplicationControllerSpecArgs(
                 replicas=php.replicas,
-                selector=template["metadata"]["labels"],
+                selector=pulumi.Output.from_input(template)["metadata"]["labels"],
                 template=template,
             ),
             opts=pulumi.ResourceOptions(

@@ -35,8 +35,13 @@ def ini_name(name: str) -> str:
     return f"{name}-ini-{_digest(INI)}"
 
 
-def template(name: str, content: PublishedContent, php: Php) -> Any:
-    """The pod template (a PodTemplateSpec) for ``php`` serving ``content``, with its own selector labels."""
+def template(
+    name: str, content: PublishedContent, php: Php, *, secrets: Mapping[str, Sequence[str]] | None = None
+) -> Any:
+    """The pod template (a PodTemplateSpec) for ``php`` serving ``content``, with its own selector labels.
+
+    ``secrets`` are the environment variables that a Secret holds, by its name.
+    """
     mounted = content.mounted
     pods = labels.pods_selector(mounted.farm.stack)
     annotations = {labels.VOLUME_ANNOTATION: f"{mounted.volume}:{mounted.path}"}
@@ -54,7 +59,7 @@ def template(name: str, content: PublishedContent, php: Php) -> Any:
                 "labelSelector": {"matchLabels": dict(pods)},
             }
         ],
-        "containers": [_container(php, [*site.mounts, *scratch_mounts])],
+        "containers": [_container(php, [*site.mounts, *scratch_mounts], secrets or {})],
         "volumes": [
             *site.volumes,
             {"name": "ini", "configMap": {"name": ini_name(name)}},
@@ -74,14 +79,23 @@ def template(name: str, content: PublishedContent, php: Php) -> Any:
     }
 
 
-def _container(php: Php, mounts: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
+def _container(
+    php: Php, mounts: Sequence[Mapping[str, Any]], secrets: Mapping[str, Sequence[str]]
+) -> Mapping[str, Any]:
     # The leading colon adds our directory to the image's own; the site's environment cannot set it (settings refuse).
     environment = {**php.env, "PHP_INI_SCAN_DIR": f":{INI_MOUNT}"}
     return {
         "name": "php",
         "image": php.image,
         # Doubled: Kubernetes replaces $(NAME) in a value, and the site's own must arrive as it was written.
-        "env": [{"name": key, "value": environment[key].replace("$", "$$")} for key in sorted(environment)],
+        "env": [
+            *({"name": key, "value": environment[key].replace("$", "$$")} for key in sorted(environment)),
+            *(
+                {"name": key, "valueFrom": {"secretKeyRef": {"name": secret, "key": key}}}
+                for secret, names in secrets.items()
+                for key in sorted(names)
+            ),
+        ],
         "ports": [{"name": "http", "containerPort": php.port}],
         "volumeMounts": [
             *mounts,

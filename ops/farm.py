@@ -13,7 +13,7 @@ from connectors.keys import UnusableKeyError, private_keys
 from ops.errors import OpsError
 from ops.pulumi import Pulumi
 from ops.recorded import State, state_of
-from settings import Inventory, SettingsError, StackConfig, check
+from settings import ENCRYPTED, Inventory, SettingsError, StackConfig, check
 
 _KEY_SETTING = "sshPrivateKey"
 
@@ -57,9 +57,9 @@ async def stack_of(pulumi: Pulumi) -> Stack:
 
 
 def _values(raw: Mapping[str, Mapping[str, Any]], project: str) -> dict[str, str]:
-    """The settings as texts. Of secrets none is there; that of the key is checked when it is used."""
+    """The settings as texts. Of secrets none is there: the key is checked when it is used, others are not used."""
     return {
         key: str(entry.get("value") or ("" if not entry.get("secret") else "(secret)"))
         for key, entry in raw.items()
-        if key != f"{project}:{_KEY_SETTING}"
+        if key not in {f"{project}:{name}" for name in ENCRYPTED}
     }

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from typing import TypeVar
+
+V_co = TypeVar("V_co", covariant=True)
 
 
-class FrozenMapping(Mapping[str, str]):
+class FrozenMapping(Mapping[str, V_co]):
     """A mapping that cannot be changed, and can be hashed."""
 
     __slots__ = ("_items",)
 
-    def __init__(self, items: Mapping[str, str] | None = None) -> None:
-        self._items = dict(items or {})
+    def __init__(self, items: Mapping[str, V_co] | None = None) -> None:
+        self._items: dict[str, V_co] = dict(items or {})
 
-    def __getitem__(self, name: str) -> str:
+    def __getitem__(self, name: str) -> V_co:
         return self._items[name]
 
     def __iter__(self) -> Iterator[str]:

@@ -122,6 +122,10 @@ _EGRESS: Final = {"cidr": "10.0.5.10/32", "port": 3306}
 _RESOURCES: Final = {"requests": {"cpu": "50m", "memory": "64Mi"}, "limits": {"memory": "1Gi"}}
 
 
+#: Environment variables by name.
+Environment = Annotated[Mapping[v.Variable, v.VariableValue], AfterValidator(FrozenMapping), PlainSerializer(dict)]
+
+
 class Php(Model):
     """The pods and the page by which they are judged."""
 
@@ -134,14 +138,9 @@ class Php(Model):
         default=None, description="Who the container runs as, by number; without it the image says so, and may be root."
     )
     replicas: v.Replicas = Field(default=2, description="How many pods.")
-    env: Annotated[
-        Mapping[v.Variable, v.VariableValue],
-        AfterValidator(FrozenMapping),
-        PlainSerializer(dict),
-        Rule("a mapping of names to texts", {"APP_ENV": "production"}),
-    ] = Field(
+    env: Annotated[Environment, Rule("a mapping of names to texts", {"APP_ENV": "production"})] = Field(
         default_factory=FrozenMapping,
-        description="The pods' environment variables; none may be a secret.",
+        description="The pods' environment variables; one that is a secret goes into secretEnv.",
         json_schema_extra={"additionalProperties": False},
     )
     probe_path: v.ProbePath = Field(default="/", description="The page that must be answered for `up` to succeed.")

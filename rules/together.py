@@ -6,7 +6,7 @@ Each section that is right by itself is looked at, whatever is wrong with the ot
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Final, TypeVar
 
 from pydantic import BaseModel, ValidationError
@@ -18,13 +18,20 @@ _UNPRIVILEGED_PORT: Final = 1024
 _M = TypeVar("_M", bound=BaseModel)
 
 
-def in_config(raw: Mapping[str, object]) -> Iterator[Finding]:
-    """What does not go together in a stack's configuration."""
+def in_config(raw: Mapping[str, object], *, secret_env: object) -> Iterator[Finding]:
+    """What does not go together in a stack's configuration; of ``secret_env`` only the names are looked at."""
     if php := _section(Php, raw.get("php")):
         yield from _resources(php)
         yield from _writable(php)
         if php.user is not None and php.port < _UNPRIVILEGED_PORT:
             yield Finding(("php", "port"), "low_port", php.port)
+        for name in sorted(set(php.env) & set(_names(secret_env))):
+            before = ("secretEnv", name)
+            yield Finding(("php", "env", name), "twice", "", {"which": "environment variables", "before": before})
+
+
+def _names(raw: object) -> Iterable[str]:
+    return raw if isinstance(raw, dict) else ()
 
 
 def _section(model: type[_M], raw: object) -> _M | None:

@@ -23,7 +23,7 @@ from ops.errors import OpsError
 from rules import files
 from rules.editors import INVENTORY_SCHEMA, STACK_SCHEMA
 from rules.rule import names, spot
-from settings import Inventory, StackConfig
+from settings import ENCRYPTED, Inventory, StackConfig
 
 _DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
 _KEY: Final = "sshPrivateKey"
@@ -85,6 +85,9 @@ def stack_schema() -> dict[str, Any]:
 def _value(name: str, schema: Mapping[str, Any]) -> dict[str, Any]:
     if name == _KEY:
         return {**_ENCRYPTED, "description": schema["description"]}
+    if name in ENCRYPTED:
+        forms = dict.fromkeys(schema["patternProperties"], _ENCRYPTED)
+        return {**schema, "patternProperties": forms}
     if "$ref" not in schema:
         return dict(schema)
     return {"anyOf": [{"$ref": schema["$ref"]}, _JSON_TEXT], **{k: it for k, it in schema.items() if k != "$ref"}}

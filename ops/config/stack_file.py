@@ -99,8 +99,8 @@ def read(path: Path, project: str) -> Configured:
             found.append(Finding(("config", key), "config_twice", key, {"first": shown(named[full])}))
         else:
             values[full], named[full] = value, key
-    secret = frozenset(full for full, value in values.items() if _holds_secret(value))
-    texts = {full: _CIPHERTEXT if full in secret else _text(value) for full, value in values.items()}
+    secret = frozenset(full for full, value in values.items() if _is_secret(full.partition(":")[2], value))
+    texts = {full: _text(_veiled(value)) for full, value in values.items()}
     return Configured(
         config=None if settings is None else texts,
         secret=secret,
@@ -129,6 +129,29 @@ def _full(key: str, project: str) -> str | None:
         case [namespace, "config", name]:
             return f"{namespace}:{name}"
     return None
+
+
+def _is_secret(name: str, value: object) -> bool:
+    """Whether the CLI takes a setting for encrypted; of the site's secrets each must be."""
+    if name == "secretEnv" and isinstance(value, dict) and not _holds_only_secrets(value):
+        return False
+    return _holds_secret(value)
+
+
+def _holds_only_secrets(value: Mapping[str, object]) -> bool:
+    return set(value) == {"secure"} or all(_holds_secret(it) for it in value.values())
+
+
+def _veiled(value: object) -> object:
+    """``value`` with something in place of what only a key could show."""
+    match value:
+        case {"secure": str(), **others} if not others:
+            return _CIPHERTEXT
+        case dict():
+            return {name: _veiled(it) for name, it in value.items()}
+        case list():
+            return [_veiled(it) for it in value]
+    return value
 
 
 def _holds_secret(value: object) -> bool:

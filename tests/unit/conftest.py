@@ -30,6 +30,10 @@ def preview(stack: StackFiles, monkeypatch: pytest.MonkeyPatch) -> Preview:
     """Runs the program with ``stack``'s configuration, as a preview."""
 
     def run(**extra: str) -> Run:
-        return run_main(stack.config(**extra), secrets=("glusterfarm:sshPrivateKey",), monkeypatch=monkeypatch)
+        return run_main(
+            stack.config(**extra),
+            secrets=("glusterfarm:sshPrivateKey", "glusterfarm:secretEnv"),
+            monkeypatch=monkeypatch,
+        )
 
     return run

@@ -10,6 +10,7 @@ from tests.support.engine import Preview, Run
 from tests.support.stack import StackFiles
 
 CONTROLLER = "kubernetes:core/v1:ReplicationController"
+SECRET = "kubernetes:core/v1:Secret"
 SERVICE = "kubernetes:core/v1:Service"
 LOCAL = "command:local:Command"
 POLICY = "kubernetes:networking.k8s.io/v1:NetworkPolicy"
@@ -180,3 +181,47 @@ def test_no_pods_are_not_waited_for(stack: StackFiles, preview: Preview) -> None
 
     assert run.one(CONTROLLER, "php").inputs["spec"]["replicas"] == 0
     assert words[words.index("--pods") + 1] == "0"
+
+
+def test_a_secret_reaches_the_pods_by_reference_only(stack: StackFiles, preview: Preview) -> None:
+    stack.values["php"]["env"] = {"APP_ENV": "production"}
+    stack.values["secretEnv"] = {"DB_PASSWORD": "correct horse", "API_KEY": "battery staple"}
+    run = preview()
+    kept = run.one(SECRET, "php-env")
+    (name,) = {entry["valueFrom"]["secretKeyRef"]["name"] for entry in container(run)["env"] if "valueFrom" in entry}
+
+    assert kept.inputs["stringData"] == stack.values["secretEnv"]
+    assert "name" not in kept.inputs["metadata"], "the provider chooses it"
+    assert kept.inputs["immutable"] is True
+    assert name.startswith("php-env-")
+    references = {entry["name"]: entry["valueFrom"] for entry in container(run)["env"] if "valueFrom" in entry}
+    assert references == {key: {"secretKeyRef": {"name": name, "key": key}} for key in ("API_KEY", "DB_PASSWORD")}
+    assert {"name": "APP_ENV", "value": "production"} in container(run)["env"]
+    assert f"{SECRET} php-env" in run.one(CONTROLLER, "php").depends_on
+
+
+def test_no_secret_of_the_site_is_registered_in_plain(stack: StackFiles, preview: Preview) -> None:
+    stack.values["secretEnv"] = {"DB_PASSWORD": "correct horse"}
+    run = preview()
+
+    assert [it.key for it in run.resources if "correct horse" in str(it.request.object)] == [(SECRET, "php-env")]
+    data = run.one(SECRET, "php-env").request.object.fields["stringData"].struct_value
+    mark = "4dabf18193072939515e22adb298388d"  # protocol: the signature of special values
+    held = [data] if mark in data.fields else [it.struct_value for it in data.fields.values()]
+    assert held
+    assert all(mark in it.fields for it in held)
+
+
+def test_another_secret_rolls_the_pods_and_the_same_does_not(stack: StackFiles, preview: Preview) -> None:
+    stack.values["secretEnv"] = {"DB_PASSWORD": "one"}
+    before, same = preview(), preview()
+    stack.values["secretEnv"] = {"DB_PASSWORD": "two"}
+    after = preview()
+
+    assert template(before) == template(same)
+    assert template(before)["metadata"]["labels"] != template(after)["metadata"]["labels"]
+    assert before.one(SERVICE, "web").inputs == after.one(SERVICE, "web").inputs
+
+
+def test_without_secrets_there_is_no_secret(preview: Preview) -> None:
+    assert preview().of_type(SECRET) == []

@@ -171,7 +171,7 @@ def test_every_text_that_may_be_configured_is_tried_here() -> None:
             total += count(nested[0]) if nested else 1
         return total
 
-    assert count(StackConfig) == len(CONFIG_PLACES) + 1  # and sshPrivateKey, which has tests of its own
+    assert count(StackConfig) == len(CONFIG_PLACES) + 2  # and the two that are encrypted, which have tests of their own
     assert count(Inventory) == len(INVENTORY_PLACES)
 
 

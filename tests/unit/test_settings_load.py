@@ -18,7 +18,7 @@ from pulumi.runtime.mocks import MockCallArgs, MockResourceArgs, Mocks, set_mock
 from pulumi.runtime.sync_await import _sync_await
 
 from rules.rule import names
-from settings import Settings, StackConfig, check, load
+from settings import ENCRYPTED, Settings, StackConfig, check, load
 from tests.support.stack import StackFiles, private_key
 
 ROOT = Path(__file__).parents[2]
@@ -194,7 +194,7 @@ def test_an_empty_private_key_means_the_agent(stack: StackFiles, secret: tuple[s
     assert run(stack.config(sshPrivateKey=""), secret=secret).ssh_private_key is None
 
 
-@pytest.mark.parametrize("setting", sorted(set(StackConfig.model_fields) - {"ssh_private_key"}))
+@pytest.mark.parametrize("setting", sorted(set(StackConfig.model_fields) - {"ssh_private_key", "secret_env"}))
 def test_any_other_encrypted_setting_is_a_mistake_because_it_would_be_shown_elsewhere(
     stack: StackFiles, setting: str
 ) -> None:
@@ -202,7 +202,7 @@ def test_any_other_encrypted_setting_is_a_mistake_because_it_would_be_shown_else
     stack.values[setting] = {"hunter2": "hunter3", "servers": ["hunter 4"], "image": "HUNTER5", "source": "hunter6"}
     lines = refusal(stack.config(), secret=(f"glusterfarm:{setting}",))
     assert lines[1].startswith(f"  glusterfarm:{setting}: the value (not shown) is encrypted. It must not be, because ")
-    assert lines[1].endswith("only sshPrivateKey is set with --secret")
+    assert lines[1].endswith("only sshPrivateKey and what is in secretEnv are set with --secret")
     assert not [word for word in ("hunter3", "hunter 4", "HUNTER5", "hunter6") if word in "\n".join(lines)]
 
 
@@ -242,7 +242,7 @@ def test_pulumi_yaml_describes_exactly_the_settings_that_there_are_and_types_non
 def test_the_descriptions_in_pulumi_yaml_name_every_setting_inside() -> None:
     described = _stack_file("Pulumi.yaml")["config"]
     for name, field in StackConfig.model_fields.items():
-        if name in ("inventory", "ssh_private_key"):
+        if name in ("inventory", "ssh_private_key", "secret_env"):
             continue
         assert field.annotation is not None
         for inner in field.annotation.model_fields.values():
@@ -270,7 +270,7 @@ def test_a_committed_stack_says_everything_holds_no_secret_and_has_an_inventory(
     text = (ROOT / f"Pulumi.{name}.yaml").read_text()
     assert not [word for word in ("secure:", "PRIVATE KEY") if word in text]
     written = _stack_file(f"Pulumi.{name}.yaml")["config"]
-    assert set(written) == {f"glusterfarm:{key}" for key in names(StackConfig)} - {"glusterfarm:sshPrivateKey"}
+    assert set(written) == {f"glusterfarm:{key}" for key in {*names(StackConfig)} - ENCRYPTED}
     settings = run({k: v if isinstance(v, str) else json.dumps(v) for k, v in written.items()}, name=name)
     assert settings.inventory == f"inventory/{name}.yaml"
     assert len(settings.minions) >= 3
@@ -296,3 +296,13 @@ def test_the_labs_stack_is_complete_and_holds_no_secret(stack: StackFiles) -> No
     assert (settings.php.image, settings.php.replicas) == ("glusterfarm.local/php:8.2", 2)
     assert (settings.service.type, settings.service.port, settings.service.node_port) == ("NodePort", 80, 30080)
     assert (settings.kubernetes.kubeconfig, settings.kubernetes.namespace) == (".lab/kubeconfig", "glusterfarm")
+
+
+def test_the_sites_secrets_reach_the_program_as_secrets(stack: StackFiles) -> None:
+    stack.values["secretEnv"] = {"DB_PASSWORD": "correct horse"}
+    settings = run(stack.config(), secret=("glusterfarm:secretEnv",))
+    password = settings.secret_env["DB_PASSWORD"]
+
+    assert known(password) == "correct horse"
+    assert _sync_await(password.is_secret())
+    assert "correct horse" not in repr(settings)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from settings import SettingsError, check
 from tests.support.stack import StackFiles
 from tests.unit.test_settings import assert_one, mistakes, put
 
@@ -109,3 +110,55 @@ def test_usual_amounts_of_processor_time_are_taken(stack: StackFiles, amount: st
 def test_usual_sizes_are_taken(stack: StackFiles, size: str) -> None:
     stack.values["php"]["resources"] = {"requests": {"memory": size}, "limits": {"memory": size}, "scratch": size}
     assert mistakes(stack) == ()
+
+
+SECRET_ENV = "glusterfarm:secretEnv"
+
+
+def refused(stack: StackFiles, *secret: str) -> tuple[str, ...]:
+    """What is said with these full keys encrypted."""
+    with pytest.raises(SettingsError) as caught:
+        check(stack.config(), secret=secret, stack="dev")
+    return caught.value.mistakes
+
+
+def test_the_sites_secrets_must_be_encrypted(stack: StackFiles) -> None:
+    stack.values["secretEnv"] = {"DB_PASSWORD": "correct horse"}
+
+    assert_one(refused(stack), SECRET_ENV, "in plain text", f"--secret --path '{SECRET_ENV}.NAME'")
+    assert "correct horse" not in refused(stack)[0]
+    config, _ = check(stack.config(), secret=[SECRET_ENV], stack="dev")
+    assert dict(config.secret_env) == {"DB_PASSWORD": "correct horse"}
+
+
+@pytest.mark.parametrize(
+    ("value", "key", "fragments"),
+    [
+        ("correct horse", SECRET_ENV, ("a mapping of names to encrypted texts", "secretEnv.DB_PASSWORD")),
+        ({"DB-PASSWORD": "correct horse"}, f"{SECRET_ENV}.DB-PASSWORD", ("name of an environment variable",)),
+        ({"PHP_INI_SCAN_DIR": "correct horse"}, f"{SECRET_ENV}.PHP_INI_SCAN_DIR", ("refused: the program sets it",)),
+        ({"DB_PASSWORD": 123456}, f"{SECRET_ENV}.DB_PASSWORD", ("is a number", "the same in quotes")),
+    ],
+)
+def test_a_mistake_in_a_secret_shows_nothing_of_it(
+    stack: StackFiles, value: object, key: str, fragments: tuple[str, ...]
+) -> None:
+    stack.values["secretEnv"] = value
+    lines = refused(stack, SECRET_ENV)
+
+    assert_one(lines, key, *fragments)
+    assert "correct horse" not in lines[0]
+    assert "123456" not in lines[0]
+
+
+def test_a_name_is_a_secret_or_it_is_not(stack: StackFiles) -> None:
+    stack.values["php"]["env"] = {"DB_PASSWORD": "correct horse"}
+    stack.values["secretEnv"] = {"DB_PASSWORD": "battery staple"}
+    lines = refused(stack, SECRET_ENV)
+
+    assert_one(lines, "glusterfarm:php.env.DB_PASSWORD", "is here twice, first as secretEnv.DB_PASSWORD")
+    assert "correct" not in lines[0]
+
+
+def test_nothing_else_may_be_encrypted(stack: StackFiles) -> None:
+    assert_one(refused(stack, "glusterfarm:php"), "glusterfarm:php", "only sshPrivateKey and what is in secretEnv")

@@ -100,6 +100,26 @@ def test_an_encrypted_key_is_taken_without_decrypting_it(
     assert checked(capsys, "prod")[:2] == (0, "Pulumi.prod.yaml: right, with 3 minions\n")
 
 
+@pytest.mark.parametrize(
+    ("values", "said"),
+    [
+        ({"DB_PASSWORD": {"secure": "v1:a"}, "API_KEY": {"secure": "v1:b"}}, ""),
+        ({"DB_PASSWORD": {"secure": "v1:a"}, "API_KEY": "correct horse"}, "a value (not shown) is in plain text"),
+        ({"DB-PASSWORD": {"secure": "v1:a"}}, "the name of an environment variable"),
+        ({"secure": "v1:a"}, "must be a mapping of names to encrypted texts"),
+    ],
+)
+def test_of_the_sites_secrets_each_must_be_encrypted(
+    stack: StackFiles, capsys: pytest.CaptureFixture[str], values: object, said: str
+) -> None:
+    write_stack(stack, "prod", "encryptionsalt: v1:abc\n", secretEnv=values)
+    status, out, _ = checked(capsys, "prod")
+
+    assert status == bool(said)
+    assert said in out
+    assert "correct horse" not in out
+
+
 def test_a_key_in_plain_text_and_an_encrypted_setting_are_mistakes(
     stack: StackFiles, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -1,0 +1,35 @@
+"""The site's secrets, as the cluster keeps them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import pulumi
+from pulumi_kubernetes.core.v1 import Secret
+from pulumi_kubernetes.meta.v1 import ObjectMetaArgs
+
+from components.failures import dependable, despite_failure
+from components.farm import Farm
+
+
+def secret(
+    name: str,
+    farm: Farm,
+    values: Mapping[str, pulumi.Output[str]],
+    *,
+    parent: pulumi.Resource,
+    after: pulumi.Resource,
+) -> tuple[pulumi.Output[str], pulumi.Resource]:
+    """A Secret that holds ``values``, environment variables by name: give its own name, and the resource.
+
+    It has no metadata.name and never changes: other values are another Secret with another name that the provider
+    chooses by chance. So the pod template changes when a secret does, and tells nothing of it (ADR 0013).
+    """
+    made = Secret(
+        name,
+        metadata=ObjectMetaArgs(namespace=farm.namespace),
+        immutable=True,
+        string_data=dict(values),
+        opts=pulumi.ResourceOptions(parent=parent, provider=farm.cluster, depends_on=[after]),
+    )
+    return despite_failure(made.metadata["name"], ""), dependable(made, parent)
