@@ -191,6 +191,13 @@ _WORDS: Final = {
     "another type; for example {{type: NodePort, nodePort: 30080}}",
     "over_limit": "{seen} is more than {limit}, all that a pod may use (php.resources.limits.{of}), so no pod would "
     "ever start. Ask for less or allow more",
+    "inside_only": "{seen} is refused: a service of type ClusterIP has no visitors from outside. Leave it out or set "
+    "another type; for example {{type: NodePort, externalTrafficPolicy: Local}}",
+    "no_balancer": "is refused: only a load balancer can be told whom to let in, and the type is {type}. Leave it "
+    "out or set type: LoadBalancer",
+    "few_minions": "{seen} is refused: {replicas} pods that each take this port of a minion need {needed} minions, "
+    "twice as many, because new pods start beside the old ones; the inventory has {there}. Lower php.replicas, add "
+    "minions, or leave php.hostPort out",
     "in_site": "{seen} is refused: the release is mounted above {docroot}, and is read-only for every pod. Choose a "
     "directory elsewhere, and tell the site so",
     "low_port": "{seen} is refused: with php.user the pod has no right to a port below 1024. Have the image listen on "
@@ -228,6 +235,9 @@ _COMPLETE: Final = (
     "no_node_port",
     "over_limit",
     "in_site",
+    "inside_only",
+    "no_balancer",
+    "few_minions",
     "low_port",
     "plain",
     "encrypted",
@@ -428,6 +438,7 @@ def check(
         *found,
         *clashes.in_config(clear),
         *together.in_config(clear, secret_env=raw.get("secretEnv")),
+        *(together.in_farm(clear, minions=len(inventory.minions)) if inventory else ()),
     ]
     wrong = [
         *([] if re.fullmatch(_STACK_FORM, stack) else [Mistake(key="stack", what=_STACK.format(seen=shown(stack)))]),

@@ -96,7 +96,10 @@ def _container(
                 for key in sorted(names)
             ),
         ],
-        "ports": [{"name": "http", "containerPort": php.port}],
+        "ports": [
+            {"name": "http", "containerPort": php.port}
+            | ({} if php.host_port is None else {"hostPort": php.host_port, "protocol": "TCP"})
+        ],
         "volumeMounts": [
             *mounts,
             {"name": "ini", "mountPath": INI_MOUNT, "readOnly": True},

@@ -55,7 +55,15 @@ class WebService(pulumi.ComponentResource):
             KubernetesService(
                 name,
                 metadata=ObjectMetaArgs(name=name, namespace=farm.namespace, labels=dict(pods.selector)),
-                spec=ServiceSpecArgs(type=service.type, selector=dict(pods.selector), ports=[port]),
+                spec=ServiceSpecArgs(
+                    type=service.type,
+                    selector=dict(pods.selector),
+                    ports=[port],
+                    session_affinity=service.session_affinity,
+                    # Only where there are visitors from outside has the API server a place for it.
+                    external_traffic_policy=None if service.type == "ClusterIP" else service.external_traffic_policy,
+                    load_balancer_source_ranges=list(service.source_ranges) or None,
+                ),
                 opts=pulumi.ResourceOptions(parent=self, provider=farm.cluster, depends_on=list(pods.after)),
             ),
             self,
@@ -66,13 +74,14 @@ class WebService(pulumi.ComponentResource):
             *("--controller", pods.controller, "--cluster-ip", web.spec["cluster_ip"]),
             *("--port", str(service.port), "--probe-path", pods.probe_path),
             *("--release", pods.content.release),
+            *(() if service.session_affinity == "None" else ("--affinity",)),
             parent=self,
             after=(*pods.after, web),
         )
         end_without(pods.proved, KEPT, after=smoke.stdout)
         self.endpoint = Endpoint(
             pods=pods,
-            url=despite_failure(_url(service, farm.minions[0].host, web), ""),
+            url=despite_failure(_url(service, pods, web), ""),
             cluster_ip=despite_failure(web.spec["cluster_ip"], ""),
             served_by=despite_failure(_served_by(smoke), {}),
         )
@@ -83,10 +92,11 @@ def _served_by(smoke: local.Command) -> pulumi.Output[dict[str, int]]:
     return smoke.stdout.apply(lambda text: dict(json.loads(text)["servedBy"]) if text else {})
 
 
-def _url(service: Service, minion: str, web: KubernetesService) -> pulumi.Output[str]:
+def _url(service: Service, pods: ServingPods, web: KubernetesService) -> pulumi.Output[str]:
     """The address for the Service's type: a minion's node port, the load balancer's address, or the cluster IP."""
     if service.type == "NodePort":
-        return web.spec["ports"][0]["node_port"].apply(lambda port: f"http://{minion}:{port}/")
+        port = web.spec["ports"][0]["node_port"]
+        return pulumi.Output.all(_minion(service, pods), port).apply(lambda found: f"http://{found[0]}:{found[1]}/")
     suffix = "" if service.port == 80 else f":{service.port}"  # noqa: PLR2004 (http's own port)
     if service.type == "LoadBalancer":
         return web.status.apply(lambda status: f"http://{_ingress(status)}{suffix}/")
@@ -96,3 +106,16 @@ def _url(service: Service, minion: str, web: KubernetesService) -> pulumi.Output
 def _ingress(status: Any) -> str:
     first = status.load_balancer.ingress[0]
     return str(first.hostname or first.ip)
+
+
+def _minion(service: Service, pods: ServingPods) -> pulumi.Input[str]:
+    """The host of a minion that answers at its node port: one that runs a pod, where nodes serve their own only."""
+    minions = pods.content.mounted.farm.minions
+    if service.external_traffic_policy == "Cluster":
+        return minions[0].host
+
+    def with_pod(said: str) -> str:
+        nodes = set(json.loads(said)["pods"].values()) if said else set()
+        return next((minion.host for minion in minions if minion.node in nodes), minions[0].host)
+
+    return pods.proved.apply(with_pod)

@@ -82,6 +82,10 @@ Cidr = Annotated[
 Protocol = Annotated[Literal["TCP", "UDP"], Rule("TCP or UDP", "TCP")]
 
 
+Affinity = Annotated[Literal["None", "ClientIP"], Rule("None or ClientIP", "ClientIP")]
+TrafficPolicy = Annotated[Literal["Cluster", "Local"], Rule("Cluster or Local", "Local")]
+
+
 def quantity(text: str) -> Decimal:
     """The number that a Cpu (in cores) or Bytes stands for."""
     digits = text.rstrip("mkKMGTi")
@@ -131,6 +135,9 @@ class Php(Model):
 
     image: v.Image = Field(description="A web server with PHP that serves docroot at port.")
     port: v.HttpPort = Field(default=80, description="The port that the image's web server listens on.")
+    host_port: v.HttpPort | None = Field(
+        default=None, description="The minion's own port that each pod takes as well; without it none."
+    )
     docroot: Docroot = Field(
         default="/var/www/html", description="The directory that it serves: what is published is there."
     )
@@ -168,4 +175,15 @@ class Service(Model):
     port: v.HttpPort = Field(default=80, description="Its port.")
     node_port: v.NodePort | None = Field(
         default=None, description="The port of every node, for a type with one; without it the cluster chooses."
+    )
+    session_affinity: Affinity = Field(
+        default="None", description="Whether a visitor, known by the address, comes to the same pod each time."
+    )
+    external_traffic_policy: TrafficPolicy = Field(
+        default="Cluster",
+        description="Whether a node hands visitors from outside to pods of any node, as if it were the visitor itself, "
+        "or only to its own, which then see the visitor's address.",
+    )
+    source_ranges: Annotated[tuple[Cidr, ...], Rule("a list of ranges of IP addresses", ["203.0.113.0/24"])] = Field(
+        default=(), description="From where a load balancer lets visitors in; without it from everywhere."
     )

@@ -12,7 +12,7 @@ from typing import Final, TypeVar
 from pydantic import BaseModel, ValidationError
 
 from rules.rule import Finding
-from rules.serving import Php, quantity
+from rules.serving import Php, Service, quantity
 
 _UNPRIVILEGED_PORT: Final = 1024
 _M = TypeVar("_M", bound=BaseModel)
@@ -20,6 +20,8 @@ _M = TypeVar("_M", bound=BaseModel)
 
 def in_config(raw: Mapping[str, object], *, secret_env: object) -> Iterator[Finding]:
     """What does not go together in a stack's configuration; of ``secret_env`` only the names are looked at."""
+    if service := _section(Service, raw.get("service")):
+        yield from _service(service)
     if php := _section(Php, raw.get("php")):
         yield from _resources(php)
         yield from _writable(php)
@@ -28,6 +30,21 @@ def in_config(raw: Mapping[str, object], *, secret_env: object) -> Iterator[Find
         for name in sorted(set(php.env) & set(_names(secret_env))):
             before = ("secretEnv", name)
             yield Finding(("php", "env", name), "twice", "", {"which": "environment variables", "before": before})
+
+
+def in_farm(raw: Mapping[str, object], *, minions: int) -> Iterator[Finding]:
+    """What does not go together with an inventory of so many minions."""
+    php = _section(Php, raw.get("php"))
+    if php and php.host_port is not None and minions < 2 * php.replicas:
+        context = {"replicas": php.replicas, "needed": 2 * php.replicas, "there": minions}
+        yield Finding(("php", "hostPort"), "few_minions", php.host_port, context)
+
+
+def _service(service: Service) -> Iterator[Finding]:
+    if service.type == "ClusterIP" and service.external_traffic_policy != "Cluster":
+        yield Finding(("service", "externalTrafficPolicy"), "inside_only", service.external_traffic_policy)
+    if service.type != "LoadBalancer" and service.source_ranges:
+        yield Finding(("service", "sourceRanges"), "no_balancer", None, {"type": service.type})
 
 
 def _names(raw: object) -> Iterable[str]:

@@ -7,6 +7,7 @@ that overrides ``RegisterResource`` sees the whole request.
 from __future__ import annotations
 
 import hashlib
+import json
 import runpy
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -58,7 +59,9 @@ class _Providers(mocks.Mocks):
             outputs["spec"] = {**outputs["spec"], "clusterIP": "10.0.0.10"}
             outputs["status"] = {"loadBalancer": {"ingress": [{"ip": "192.0.2.7"}]}}
         if args.typ == "command:local:Command":
-            outputs["stdout"] = '{"servedBy": {"php-0a1b2c3d-x": 11, "php-0a1b2c3d-y": 9}}'
+            pods = {"php-0a1b2c3d-x": "minion-2", "php-0a1b2c3d-y": "minion-3"}
+            served = {"php-0a1b2c3d-x": 11, "php-0a1b2c3d-y": 9}
+            outputs["stdout"] = json.dumps({"pods": pods} if args.name == "php-gate" else {"servedBy": served})
         return f"{args.name}-id", outputs
 
     def call(self, args: mocks.MockCallArgs) -> tuple[dict[Any, Any], list[tuple[str, str]] | None]:

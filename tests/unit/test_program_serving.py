@@ -225,3 +225,50 @@ def test_another_secret_rolls_the_pods_and_the_same_does_not(stack: StackFiles, 
 
 def test_without_secrets_there_is_no_secret(preview: Preview) -> None:
     assert preview().of_type(SECRET) == []
+
+
+def service(run: Run) -> dict[str, Any]:
+    return dict(run.one(SERVICE, "web").inputs["spec"])
+
+
+def test_each_pod_may_have_a_port_of_its_minion(stack: StackFiles, preview: Preview) -> None:
+    assert all("hostPort" not in port for port in container(preview())["ports"])
+    stack.values["php"] |= {"hostPort": 8000, "replicas": 1}
+    (port,) = container(preview())["ports"]
+
+    assert (port["hostPort"], port["containerPort"]) == (8000, 80)
+
+
+def test_a_visitor_may_stay_with_a_pod(stack: StackFiles, preview: Preview) -> None:
+    before = preview()
+    stack.values["service"]["sessionAffinity"] = "ClientIP"
+    after = preview()
+
+    assert service(before)["sessionAffinity"] == "None"
+    assert service(after)["sessionAffinity"] == "ClientIP"
+    assert "--affinity" not in before.one(LOCAL, "web-smoke").inputs["create"].split()
+    assert "--affinity" in after.one(LOCAL, "web-smoke").inputs["create"].split(), "no spread is wanted then"
+
+
+def test_where_nodes_serve_their_own_pods_only_the_url_is_of_one_that_has_one(
+    stack: StackFiles, preview: Preview
+) -> None:
+    assert preview().exports["url"] == "http://192.0.2.31:30080/"
+    stack.values["service"]["externalTrafficPolicy"] = "Local"
+    run = preview()
+
+    assert service(run)["externalTrafficPolicy"] == "Local"
+    assert run.exports["url"] == "http://192.0.2.32:30080/", "the gate saw the pods on minion-2 and minion-3"
+
+
+def test_inside_the_cluster_there_is_no_policy_for_visitors_from_outside(stack: StackFiles, preview: Preview) -> None:
+    stack.values["service"] = {"type": "ClusterIP"}
+    assert "externalTrafficPolicy" not in service(preview())
+
+
+def test_a_load_balancer_is_told_whom_to_let_in(stack: StackFiles, preview: Preview) -> None:
+    stack.values["service"] = {"type": "LoadBalancer", "sourceRanges": ["203.0.113.0/24"]}
+    run = preview()
+
+    assert service(run)["loadBalancerSourceRanges"] == ["203.0.113.0/24"]
+    assert run.exports["url"] == "http://192.0.2.7/"

@@ -74,10 +74,11 @@ def full_config() -> dict[str, Any]:
         "php": {
             "image": "php:8",
             "port": 8080,
+            "hostPort": 80,
             "docroot": "/var/www/html",
             "user": 33,
             "rolloutTimeout": 300,
-            "replicas": 2,
+            "replicas": 1,
             "env": {"NAME": "value"},
             "probePath": "/",
             "resources": {
@@ -88,7 +89,14 @@ def full_config() -> dict[str, Any]:
             "writable": ["/run"],
             "egress": [{"cidr": "10.0.0.0/8", "port": 3306, "protocol": "TCP"}],
         },
-        "service": {"type": "NodePort", "port": 80, "nodePort": 30080},
+        "service": {
+            "type": "LoadBalancer",
+            "port": 80,
+            "nodePort": 30080,
+            "sessionAffinity": "ClientIP",
+            "externalTrafficPolicy": "Local",
+            "sourceRanges": ["203.0.113.0/24"],
+        },
         "kubernetes": {"kubeconfig": "kubeconfig", "context": "admin@prod", "namespace": "farm"},
     }
 

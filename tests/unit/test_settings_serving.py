@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from settings import SettingsError, check
-from tests.support.stack import StackFiles
+from tests.support.stack import StackFiles, minion
 from tests.unit.test_settings import assert_one, mistakes, put
 
 EGRESS = {"cidr": "10.0.5.10/32", "port": 3306}
@@ -55,6 +55,29 @@ MISTAKES: list[tuple[str, object, str, tuple[str, ...]]] = [
     ("php.user", 33, "php.port", ("80 is refused", "no right to a port below 1024", "{port: 8080, user: 33}")),
     ("php.rolloutTimeout", "5m", "php.rolloutTimeout", ("'5m' is text", "a whole number of seconds", "300")),
     ("php.rolloutTimeout", 5, "php.rolloutTimeout", ("5 is too small", "from 10 to 3600")),
+    (
+        "php.hostPort",
+        80,
+        "php.hostPort",
+        ("80 is refused: 2 pods", "need 4 minions, twice as many", "the inventory has 3", "Lower php.replicas"),
+    ),
+    ("php.hostPort", 0, "php.hostPort", ("0 is too small", "from 1 to 65535")),
+    ("service.sessionAffinity", "client", "service.sessionAffinity", ("'client' is none of", "None or ClientIP")),
+    ("service.sessionAffinity", None, "service.sessionAffinity", ("nothing (null)", "None or ClientIP")),
+    ("service.externalTrafficPolicy", "local", "service.externalTrafficPolicy", ("'local'", "Cluster or Local")),
+    (
+        "service",
+        {"externalTrafficPolicy": "Local"},
+        "service.externalTrafficPolicy",
+        ("'Local' is refused", "ClusterIP has no visitors from outside", "type: NodePort"),
+    ),
+    ("service.sourceRanges", ["203.0.113.1/24"], "service.sourceRanges[0]", ("refused", "the range's first address")),
+    (
+        "service.sourceRanges",
+        ["203.0.113.0/24"],
+        "service.sourceRanges",
+        ("is refused", "the type is NodePort", "set type: LoadBalancer"),
+    ),
     ("php.egress", {"cidr": "10.0.0.1/32"}, "php.egress", ("this is a mapping", "a list of what pods may connect to")),
     ("php.egress", [{"cidr": "10.0.0.1/32"}], "php.egress[0].port", ("is missing", "from 1 to 65535")),
     ("php.egress", [EGRESS | {"cidr": "db"}], "php.egress[0].cidr", ("'db'", "ADDRESS/BITS", "10.0.5.10/32")),
@@ -79,6 +102,13 @@ def test_a_mistake_names_key_value_rule_and_remedy(
 def test_usual_document_roots_are_taken(stack: StackFiles, docroot: str) -> None:
     stack.values["php"]["docroot"] = docroot
     assert mistakes(stack) == ()
+
+
+@pytest.mark.parametrize(("replicas", "minions", "fits"), [(1, 2, True), (2, 4, True), (2, 3, False), (0, 1, True)])
+def test_a_port_of_the_minions_needs_twice_as_many(stack: StackFiles, replicas: int, minions: int, fits: bool) -> None:
+    stack.values["php"] |= {"hostPort": 80, "replicas": replicas}
+    stack.inventory([minion(f"minion-{number}", 30 + number) for number in range(minions)])
+    assert (mistakes(stack) == ()) is fits
 
 
 def test_what_is_writable_follows_the_document_root(stack: StackFiles) -> None:
