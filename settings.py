@@ -22,7 +22,7 @@ from rules import values as v
 from rules.frozen import FrozenMapping
 from rules.model import Model
 from rules.rule import Finding, Place, Rule, findings, in_order, key, names, shown, spot
-from rules.serving import Environment, Php, Service
+from rules.serving import Environment, Php, Service, Stage
 
 if TYPE_CHECKING:
     import pulumi
@@ -135,6 +135,9 @@ class StackConfig(Model):
     kubernetes: Annotated[Kubernetes, Rule("a mapping", {"kubeconfig": ".kube/prod.yaml"})] = Field(
         description=Kubernetes.__doc__
     )
+    environment: Stage = Field(
+        default="dev", description="What the stack is for; prod refuses what would endanger a site with visitors."
+    )
     secret_env: Annotated[
         Environment,
         Rule("a mapping of names to encrypted texts", "`pulumi config set --secret --path secretEnv.DB_PASSWORD`"),
@@ -198,6 +201,11 @@ _WORDS: Final = {
     "few_minions": "{seen} is refused: {replicas} pods that each take this port of a minion need {needed} minions, "
     "twice as many, because new pods start beside the old ones; the inventory has {there}. Lower php.replicas, add "
     "minions, or leave php.hostPort out",
+    "prod_image": "{seen} is refused where environment is prod: a tag names another image when somebody pushes one, "
+    "and minions that pull at different times then run different ones. Pin it, NAME[:TAG]@sha256:DIGEST, as "
+    "`docker buildx imagetools inspect NAME:TAG` shows it",
+    "prod_replicas": "{seen} is refused where environment is prod: with one pod a minion that fails takes the site "
+    "away, and with none there is no site. Set 2 or more",
     "in_site": "{seen} is refused: the release is mounted above {docroot}, and is read-only for every pod. Choose a "
     "directory elsewhere, and tell the site so",
     "low_port": "{seen} is refused: with php.user the pod has no right to a port below 1024. Have the image listen on "
@@ -235,6 +243,7 @@ _COMPLETE: Final = (
     "no_node_port",
     "over_limit",
     "in_site",
+    "prod_",
     "inside_only",
     "no_balancer",
     "few_minions",
@@ -438,6 +447,7 @@ def check(
         *found,
         *clashes.in_config(clear),
         *together.in_config(clear, secret_env=raw.get("secretEnv")),
+        *together.in_production(clear),
         *(together.in_farm(clear, minions=len(inventory.minions)) if inventory else ()),
     ]
     wrong = [

@@ -86,6 +86,9 @@ Affinity = Annotated[Literal["None", "ClientIP"], Rule("None or ClientIP", "Clie
 TrafficPolicy = Annotated[Literal["Cluster", "Local"], Rule("Cluster or Local", "Local")]
 
 
+Stage = Annotated[Literal["dev", "staging", "prod"], Rule("dev, staging or prod", "prod")]
+
+
 def quantity(text: str) -> Decimal:
     """The number that a Cpu (in cores) or Bytes stands for."""
     digits = text.rstrip("mkKMGTi")
@@ -134,6 +137,13 @@ class Php(Model):
     """The pods and the page by which they are judged."""
 
     image: v.Image = Field(description="A web server with PHP that serves docroot at port.")
+    replicas: v.Replicas = Field(default=2, description="How many pods.")
+    env: Annotated[Environment, Rule("a mapping of names to texts", {"APP_ENV": "production"})] = Field(
+        default_factory=FrozenMapping,
+        description="The pods' environment variables; one that is a secret goes into secretEnv.",
+        json_schema_extra={"additionalProperties": False},
+    )
+    probe_path: v.ProbePath = Field(default="/", description="The page that must be answered for `up` to succeed.")
     port: v.HttpPort = Field(default=80, description="The port that the image's web server listens on.")
     host_port: v.HttpPort | None = Field(
         default=None, description="The minion's own port that each pod takes as well; without it none."
@@ -144,13 +154,6 @@ class Php(Model):
     user: User | None = Field(
         default=None, description="Who the container runs as, by number; without it the image says so, and may be root."
     )
-    replicas: v.Replicas = Field(default=2, description="How many pods.")
-    env: Annotated[Environment, Rule("a mapping of names to texts", {"APP_ENV": "production"})] = Field(
-        default_factory=FrozenMapping,
-        description="The pods' environment variables; one that is a secret goes into secretEnv.",
-        json_schema_extra={"additionalProperties": False},
-    )
-    probe_path: v.ProbePath = Field(default="/", description="The page that must be answered for `up` to succeed.")
     rollout_timeout: Seconds = Field(
         default=300, description="Seconds until all new pods must be ready; then `up` fails, and the old ones go on."
     )

@@ -14,6 +14,7 @@ from pydantic import BaseModel, ValidationError
 from rules.rule import Finding
 from rules.serving import Php, Service, quantity
 
+_PROD_REPLICAS: Final = 2
 _UNPRIVILEGED_PORT: Final = 1024
 _M = TypeVar("_M", bound=BaseModel)
 
@@ -38,6 +39,17 @@ def in_farm(raw: Mapping[str, object], *, minions: int) -> Iterator[Finding]:
     if php and php.host_port is not None and minions < 2 * php.replicas:
         context = {"replicas": php.replicas, "needed": 2 * php.replicas, "there": minions}
         yield Finding(("php", "hostPort"), "few_minions", php.host_port, context)
+
+
+def in_production(raw: Mapping[str, object]) -> Iterator[Finding]:
+    """What is refused where visitors depend on it, and would be right elsewhere."""
+    php = _section(Php, raw.get("php"))
+    if raw.get("environment") != "prod" or php is None:
+        return
+    if "@sha256:" not in php.image:
+        yield Finding(("php", "image"), "prod_image", php.image)
+    if php.replicas < _PROD_REPLICAS:
+        yield Finding(("php", "replicas"), "prod_replicas", php.replicas)
 
 
 def _service(service: Service) -> Iterator[Finding]:

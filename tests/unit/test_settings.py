@@ -633,7 +633,11 @@ def test_a_required_setting_inside_another_that_is_missing_is_named(stack: Stack
 @pytest.mark.parametrize(
     ("place", "suggestion", "known"),
     [
-        ("kubernets", "kubernetes", "inventory, gluster, content, php, service, kubernetes, sshPrivateKey"),
+        (
+            "kubernets",
+            "kubernetes",
+            "inventory, gluster, content, php, service, kubernetes, environment, secretEnv, sshPrivateKey",
+        ),
         ("ssh_private_key", "sshPrivateKey", "inventory, gluster"),
         ("gluster.mount_path", "mountPath", "servers, volume, mountPath, options"),
         ("gluster.mountpath", "mountPath", "servers, volume, mountPath, options"),

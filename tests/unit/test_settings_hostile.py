@@ -63,6 +63,7 @@ def full_config() -> dict[str, Any]:
     """Every setting that there is, so that a string can be put into each."""
     return {
         "inventory": "inventory.yaml",
+        "environment": "staging",
         "gluster": {"servers": ["gluster-1"], "volume": "MyVolume", "mountPath": "/mnt/g", "options": ["acl"]},
         "content": {
             "source": "content",

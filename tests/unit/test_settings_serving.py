@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
+import yaml
 
 from settings import SettingsError, check
 from tests.support.stack import StackFiles, minion
 from tests.unit.test_settings import assert_one, mistakes, put
 
 EGRESS = {"cidr": "10.0.5.10/32", "port": 3306}
+ROOT = Path(__file__).parents[2]
 MISTAKES: list[tuple[str, object, str, tuple[str, ...]]] = [
     # place, value, key as shown without the project, what must be in the line
     ("php.resources.limits.memory", "1GB", "php.resources.limits.memory", ("'1GB'", "a size as Kubernetes", "256Mi")),
@@ -192,3 +196,41 @@ def test_a_name_is_a_secret_or_it_is_not(stack: StackFiles) -> None:
 
 def test_nothing_else_may_be_encrypted(stack: StackFiles) -> None:
     assert_one(refused(stack, "glusterfarm:php"), "glusterfarm:php", "only sshPrivateKey and what is in secretEnv")
+
+
+def test_production_refuses_what_would_endanger_it_with_the_reason(stack: StackFiles) -> None:
+    stack.values["php"]["replicas"] = 1
+    assert mistakes(stack) == ()
+    stack.values["environment"] = "prod"
+    image, replicas = mistakes(stack)
+
+    assert image.startswith("glusterfarm:php.image: 'glusterfarm.local/php:8.2' is refused where environment is prod: ")
+    assert "a tag names another image" in image
+    assert "NAME[:TAG]@sha256:DIGEST" in image
+    assert replicas.startswith("glusterfarm:php.replicas: 1 is refused where environment is prod: ")
+    assert "Set 2 or more" in replicas
+
+
+@pytest.mark.parametrize("environment", ["dev", "staging", "prod"])
+def test_what_production_takes_all_take(stack: StackFiles, environment: str) -> None:
+    stack.values["environment"] = environment
+    stack.values["php"]["image"] = f"glusterfarm.local/php:8.2@sha256:{'0a' * 32}"
+    assert mistakes(stack) == ()
+
+
+def test_production_needs_a_host_key_of_every_machine_as_all_others(stack: StackFiles) -> None:
+    stack.values["environment"] = "prod"
+    stack.values["php"]["image"] = f"glusterfarm.local/php:8.2@sha256:{'0a' * 32}"
+    machine = minion("minion-1", 31)
+    del machine["hostKey"]
+    stack.inventory([machine])
+    assert_one(mistakes(stack), "inventory.yaml: minions[0].hostKey", "is missing", "nothing is trusted on first use")
+
+
+def test_the_production_stack_of_this_repository_is_production(stack: StackFiles) -> None:
+    committed = yaml.safe_load((ROOT / "Pulumi.prod.yaml").read_text())["config"]
+    assert committed["glusterfarm:environment"] == "prod"
+    stack.values["environment"] = "production"
+    assert_one(
+        mistakes(stack), "glusterfarm:environment", "'production' is none of the choices", "dev, staging or prod"
+    )
