@@ -7,6 +7,7 @@ import asyncio
 import json
 import os
 import sys
+from dataclasses import replace
 
 from connectors.ssh import ConnectError
 from ops.errors import OpsError
@@ -56,7 +57,8 @@ async def _run(pulumi: Pulumi, docroot: Docroot) -> tuple[str, Adoption]:
         raise OpsError("no minion of the inventory has the volume mounted yet; run `pulumi up` first")
     mount = stack.state.mounts[minions[0].name]
     place = Place(mount=mount.path, volume=mount.volume, site=stack.config.content.site)
-    jury = Jury.of(stack.config)
+    # All of them, not a sample: each must notice that the site's directory is another one (publish.sh, enter_site).
+    jury = replace(Jury.of(stack.config), sample=None)
     return place.path, await adopt(minions, place, jury=jury, docroot=docroot, progress=Progress())
 
 

@@ -188,7 +188,7 @@ def test_an_up_killed_in_the_middle_is_taken_up_by_the_next(lab: Lab, project: P
             stdout=output,
             stderr=subprocess.STDOUT,
         )
-        eventually(lambda: "content-publish updating" in log.read_text(), seconds=60, what="it is publishing")
+        eventually(lambda: publishing(project), seconds=60, what="it is publishing")
         up.send_signal(signal.SIGKILL)
         up.wait()
     # Nobody ends it, so it may well publish all of what this checkout never had, and the state knows nothing of it.
