@@ -25,6 +25,7 @@ def php(built: Toolchain, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
     slot.mkdir(parents=True)
     (site / "html").symlink_to("slots/a")
     (slot / "index.php").write_text("<?php echo 'ttl ', ini_get('realpath_cache_ttl'), ' uid ', posix_getuid();")
+    (slot / "extensions.php").write_text("<?php echo implode(' ', get_loaded_extensions());")
     (slot / "session.php").write_text("<?php echo session_start() ? 'session' : 'none';")
     (slot / "slow.php").write_text("<?php sleep(2); echo 'whole';")
     (slot / "broken.php").write_text("<?php no_such_function();")
@@ -46,6 +47,11 @@ def test_a_connection_is_kept_for_the_next_request(php: Container) -> None:
 
 def test_nothing_beside_the_site_is_served(php: Container) -> None:
     assert [status for status, _, _ in php.ask("/nothing", "/slots/", "/icons/", "/server-status")] == [404] * 4
+
+
+def test_it_has_what_most_applications_want(php: Container) -> None:
+    ((_, body, _),) = php.ask("/extensions.php")
+    assert {"dom", "mbstring", "mysqli", "pdo_mysql", "SimpleXML", "xml"} <= set(body.split())
 
 
 def test_sessions_work_on_a_read_only_root(php: Container) -> None:
