@@ -133,14 +133,17 @@ def bootstrap(
 ) -> None:
     """Make a root: a directory, or a tar file when `target` ends in ".tar".
 
-    options: further options of mmdebstrap; scratch: a directory for its temporary files.
+    packages: none leaves it at what the variant has; options: further options of mmdebstrap;
+    scratch: a directory for its temporary files.
     Raises LabError.
     """
     acquire = [f"--aptopt={option}" for option in host_acquire_options()]
+    included = ",".join(packages)
     run(
         [
             *PRIVATE,
-            *("mmdebstrap", "--mode=root", f"--variant={variant}", f"--include={','.join(packages)}"),
+            *("mmdebstrap", "--mode=root", f"--variant={variant}"),
+            *([f"--include={included}"] if included else []),
             *acquire,
             *options,
             *(SUITE, target),
