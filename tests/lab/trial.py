@@ -52,6 +52,15 @@ class Trial:
             path = self.source / name
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(data)
+        return self._digest()
+
+    def tree(self, content: Path) -> str:
+        """Make a copy of this tree the content; give its digest."""
+        shutil.rmtree(self.source, ignore_errors=True)
+        shutil.copytree(content, self.source, symlinks=True)
+        return self._digest()
+
+    def _digest(self) -> str:
         return command(["sh", "-c", _DIGEST], cwd=self.source).out.strip()
 
     def argv(self, verb: str = "publish", *words: str) -> list[str]:
