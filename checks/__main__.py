@@ -47,6 +47,7 @@ def _parser() -> argparse.ArgumentParser:
         check.add_argument("--release", required=True, help="the release that must be served")
     gate.add_argument("--pods", required=True, type=int, help="how many pods there must be")
     gate.add_argument("--timeout", type=float, default=300, help="seconds until all are ready (default: 300)")
+    gate.add_argument("--probe-path", default="", help="a page that each pod must answer, too (default: none)")
     smoke.add_argument("--cluster-ip", required=True, help="the Service's address")
     smoke.add_argument("--probe-path", default="/", help="what a visitor asks for (default: /)")
     smoke.add_argument("--affinity", action="store_true", help="the Service has session affinity: no spread is wanted")
@@ -60,6 +61,7 @@ async def _gate(options: argparse.Namespace) -> dict[str, object]:
         port=options.port,
         release=options.release,
         timeout=options.timeout,
+        probe_path=options.probe_path,
     )
     pods = await gate.wait(chosen_cluster(options), chosen_minions(options))
     return {"release": options.release, "pods": pods}
@@ -80,7 +82,10 @@ async def _smoke(options: argparse.Namespace) -> dict[str, object]:
     return {
         "requests": len(seen.seconds),
         "servedBy": dict(sorted(seen.served_by.items())),
+        "releases": dict(sorted(seen.releases.items())),
         "release": options.release,
+        "p50": round(seen.percentile(50), 3),
+        "p99": round(seen.percentile(99), 3),
         "slowest": round(max(seen.seconds, default=0), 3),
     }
 

@@ -28,6 +28,8 @@ _ANSWER_SECONDS = 5.0
 class Gate:
     """Exactly ``pods`` pods of the controller must be ready in ``timeout`` s, and then serve ``release`` on ``port``.
 
+    And the page at ``probe_path``, unless it is '': an image that cannot run the site is told before the old pods go.
+
     Nobody else waits for the pods of a new controller: as long as this fails, Pulumi keeps the controller before.
     """
 
@@ -36,6 +38,7 @@ class Gate:
     port: int
     release: str
     timeout: float
+    probe_path: str = ""
 
     async def wait(self, cluster: Cluster, minions: Sequence[Minion]) -> dict[str, str]:
         """Give the node of each pod once all serve; when time is up raise CheckError with what the others say."""
@@ -91,10 +94,11 @@ class Gate:
 
     async def _fault(self, connection: asyncssh.SSHClientConnection, pod: Pod) -> str:
         """What is wrong with what a ready pod answers, '' for nothing."""
-        (answer,) = await ask(connection, pod.ip, self.port, [RELEASE_PATH], timeout=_ANSWER_SECONDS)
-        if answer.fine and answer.body.strip() == self.release.encode():
-            return ""
-        return f"answers {RELEASE_PATH} on {pod.ip}:{self.port} with {answer.shown}"
+        paths = [RELEASE_PATH, *([self.probe_path] if self.probe_path else [])]
+        release, *page = await ask(connection, pod.ip, self.port, paths, timeout=_ANSWER_SECONDS)
+        wrong = [] if release.fine and release.body.strip() == self.release.encode() else [release]
+        wrong += [answer for answer in page if not answer.fine]
+        return f"answers {wrong[0].path} on {pod.ip}:{self.port} with {wrong[0].shown}" if wrong else ""
 
     def _failure(self, cluster: Cluster, found: Sequence[Pod], faults: Sequence[str]) -> str:
         faulty = [(pod, fault) for pod, fault in zip(found, faults, strict=True) if fault]

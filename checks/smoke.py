@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 from collections import Counter
 from collections.abc import Sequence
@@ -34,9 +35,10 @@ _FAULTS_SHOWN = 5
 
 @dataclass(kw_only=True)
 class Seen:
-    """What came back: how often each pod answered, how long the probes took, and every fault."""
+    """What came back: how often each pod answered, with which release, how long the probes took, and every fault."""
 
     served_by: Counter[str] = field(default_factory=Counter)
+    releases: dict[str, str] = field(default_factory=dict)
     seconds: list[float] = field(default_factory=list)
     faults: list[str] = field(default_factory=list)
 
@@ -44,6 +46,11 @@ class Seen:
     def slow(self) -> list[float]:
         """The answers that took long, longest first."""
         return sorted((took for took in self.seconds if took > _SLOW_SECONDS), reverse=True)
+
+    def percentile(self, percent: int) -> float:
+        """Seconds within which so many of a hundred probes were answered; 0 without any."""
+        ordered = sorted(self.seconds)
+        return ordered[math.ceil(len(ordered) * percent / 100) - 1] if ordered else 0.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,11 +85,21 @@ class Smoke:
         return seen
 
     def _missing(self, controller: Controller, seen: Seen) -> list[str]:
-        """The ready pods that have not answered; with session affinity one that answers is enough."""
-        ready = [pod for pod in controller.pods if pod.ready]
-        if self.affinity and any(pod.name in seen.served_by for pod in ready):
+        """The ready pods that have not answered, and all others where one alone did.
+
+        With session affinity one that answers is enough.
+        """
+        answered = [pod for pod in controller.pods if pod.name in seen.served_by]
+        if self.affinity and answered:
             return []
-        return [f"{pod.name} on node {pod.node}" for pod in ready if pod.name not in seen.served_by]
+        alone = controller.replicas > 1 and len(answered) <= 1
+        missing = [
+            f"{pod.name} on node {pod.node or '(none)'}" + ("" if pod.ready else f", which is not ready ({pod.why})")
+            for pod in controller.pods
+            if pod not in answered and (pod.ready or alone)
+        ]
+        none_else = f"a second one, for there are {len(controller.pods)} instead of {controller.replicas}"
+        return missing or ([none_else] if alone else [])
 
     async def _first_answer(self, connection: asyncssh.SSHClientConnection) -> None:
         until = time.monotonic() + _FIRST_SECONDS
@@ -107,6 +124,8 @@ class Smoke:
         name = pod.body.decode("utf-8", errors="replace").strip() if pod.fine else ""
         where = f" (pod {name})" if name else ""
         seen.seconds.append(probe.seconds)
+        if name and release.fine:
+            seen.releases[name] = release.body.decode("utf-8", errors="replace").strip()
         if not probe.fine:
             seen.faults.append(f"GET {probe.path}: {probe.shown}{where}")
         elif not release.fine or release.body.strip() != self.release.encode():
@@ -123,13 +142,17 @@ class Smoke:
             f"{len(seen.faults)} of {total} connections to the Service at {self.cluster_ip}:{self.port} did not get"
             f" {self.probe_path} and release {self.release}: "
             + "; ".join(f"{fault} [{times}x]" for fault, times in kinds)
-            + ". Look at the pods with kubectl logs, at php.probePath, and at kube-proxy on the minions"
+            + f". The others were answered by {_spread(seen)}. Look at the pods with kubectl logs, at php.probePath,"
+            " and at kube-proxy on the minions"
         )
 
     def _uneven(self, seen: Seen, missing: Sequence[str]) -> str:
-        answered = ", ".join(f"{name} {times}x" for name, times in sorted(seen.served_by.items())) or "nobody"
         return (
-            f"{len(seen.seconds)} connections to the Service at {self.cluster_ip}:{self.port} never reached ready pod"
-            f" {', '.join(missing)} (answered: {answered}). Compare the Service's selector and endpoints with the"
+            f"{len(seen.seconds)} connections to the Service at {self.cluster_ip}:{self.port} never reached pod"
+            f" {', '.join(missing)} (answered: {_spread(seen)}). Compare the Service's selector and endpoints with the"
             " pods' labels; with session affinity pass --affinity"
         )
+
+
+def _spread(seen: Seen) -> str:
+    return ", ".join(f"{name} {times}x" for name, times in sorted(seen.served_by.items())) or "nobody"

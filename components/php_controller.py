@@ -77,6 +77,7 @@ class PhpController(pulumi.ComponentResource):
             *("checks", "gate", *farm.minion_words(), *farm.cluster_words()),
             *("--controller", controller.metadata["name"], "--pods", str(php.replicas)),
             *("--port", str(php.port), "--release", content.release, "--timeout", str(php.rollout_timeout)),
+            *("--probe-path", php.probe_path),
             parent=self,
             after=(*content.after, controller),
         )

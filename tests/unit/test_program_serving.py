@@ -169,6 +169,7 @@ def test_the_gate_and_nobody_else_waits_for_the_pods(stack: StackFiles, preview:
     words = after.one(LOCAL, "php-gate").inputs["create"].split()
 
     assert words[words.index("--timeout") + 1] == "120"
+    assert words[words.index("--probe-path") + 1] == "/", "an image that cannot run the site fails while the old serve"
     assert after.one(CONTROLLER, "php").inputs == before.one(CONTROLLER, "php").inputs
     awaited = after.one(CONTROLLER, "php").inputs["metadata"]["annotations"]["pulumi.com/waitFor"]
     assert awaited == "jsonpath={.metadata.uid}", "what every object has as soon as it is there"

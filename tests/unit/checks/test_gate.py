@@ -237,3 +237,16 @@ def test_an_api_server_that_goes_away_meanwhile_is_waited_for(check: Check) -> N
     pod.before = away
     assert check.gate("--timeout", "60")[0] == 0
     assert check.farm.hang_up < 3, "it was asked while it was away"
+
+
+def test_a_pod_that_cannot_run_the_site_is_told_before_the_old_pods_go(check: Check) -> None:
+    check.farm.pods[1].answers["/shop"] = (500, b"undefined function mysqli_connect()")
+    check.farm.pods[0].answers["/shop"] = (302, b"")
+    status, _, stderr = check.gate("--probe-path", "/shop", "--timeout", "0.5")
+
+    assert status == 1
+    assert f"pod {TWO} on node minion-2 answers /shop on" in stderr
+    assert "HTTP 500 'undefined function mysqli_connect()'" in stderr
+    assert ONE not in stderr
+    check.farm.pods[1].answers["/shop"] = (200, b"")
+    assert check.gate("--probe-path", "/shop")[0] == 0

@@ -79,7 +79,7 @@ def test_a_ready_pod_that_is_never_reached_fails(check: Check) -> None:
     check.farm.balanced = [check.farm.pods[0]]
     status, _, stderr = check.smoke()
     assert status == 1
-    assert f"60 connections to the Service at 127.0.0.5:{check.farm.port} never reached ready pod {TWO}" in stderr
+    assert f"60 connections to the Service at 127.0.0.5:{check.farm.port} never reached pod {TWO}" in stderr
     assert f"{ONE} 60x" in stderr
     assert "selector" in stderr
 
@@ -110,11 +110,40 @@ def test_a_pod_seen_late_is_looked_for_longer(check: Check) -> None:
     assert set(said["servedBy"]) == {ONE, TWO}
 
 
-def test_a_pod_that_is_not_ready_need_not_answer(check: Check) -> None:
+def test_a_pod_that_is_not_ready_need_not_answer_while_others_do(check: Check) -> None:
+    check.farm.replicas = 3
+    check.farm.pods.append(WebPod(name="third", node="minion-1", ip="", port=check.farm.port, ready=False))
+    status, stdout, _ = check.smoke()
+    assert status == 0
+    assert set(json.loads(stdout)["servedBy"]) == {ONE, TWO}
+
+
+def test_a_farm_that_answers_from_one_pod_only_fails(check: Check) -> None:
     check.farm.pods[1].ready = False
     check.farm.balanced = [check.farm.pods[0]]
-    status, stdout, _ = check.smoke()
-    assert (status, json.loads(stdout)["servedBy"]) == (0, {ONE: 20})
+    status, stdout, stderr = check.smoke()
+    assert (status, stdout) == (1, "")
+    assert f"never reached pod {TWO} on node minion-2, which is not ready (ContainersNotReady: probe failed)" in stderr
+    assert f"(answered: {ONE} 60x)" in stderr
+    check.farm.pods.pop()
+    assert "a second one, for there are 1 instead of 2" in check.smoke()[2]
+
+
+def test_a_farm_of_one_pod_answers_from_it(check: Check) -> None:
+    check.farm.pods.pop()
+    check.farm.replicas = 1
+    check.farm.balanced = [check.farm.pods[0]]
+    assert check.smoke()[0] == 0
+
+
+def test_it_tells_the_release_of_each_pod_and_how_fast_they_were(check: Check) -> None:
+    slow = check.farm.pods[1]
+    slow.before = lambda path: time.sleep(0.3) if path == "/" else None
+    said = json.loads(check.smoke()[1])
+
+    assert said["releases"] == {ONE: RELEASE, TWO: RELEASE}
+    assert 0 < said["p50"] <= said["p99"] <= said["slowest"]
+    assert said["p99"] >= 0.3
 
 
 def test_a_service_that_takes_a_moment_is_waited_for(check: Check) -> None:
