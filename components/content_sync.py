@@ -13,6 +13,8 @@ from publisher.clashes import case_clashes
 from publisher.manifest import Manifest, ManifestError, escape
 from settings import Content
 
+#: What PHP is mostly called that is run or included.
+_SCRIPTS = (b".php", b".inc", b".phtml")
 #: So many groups of names that clash are told of in a warning.
 _CLASHES = 10
 
@@ -22,12 +24,13 @@ class PublishedContent:
     """A release of the site that is live on the volume.
 
     ``site_path`` is the site's directory on every minion (``<mount>/<site>``), ``release`` the first 12 hex digits of
-    its manifest's digest, known at preview.
+    its manifest's digest, known at preview; ``scripts`` is the number of its PHP files.
     """
 
     mounted: MountedVolume
     site_path: str
     release: str
+    scripts: int
     after: tuple[pulumi.Resource, ...]
 
 
@@ -76,6 +79,7 @@ class ContentSync(pulumi.ComponentResource):
             mounted=mounted,
             site_path=f"{mounted.path}/{content.site}",
             release=manifest.release,
+            scripts=sum(entry.is_file and entry.path.endswith(_SCRIPTS) for entry in manifest.entries),
             after=(publish,),
         )
         self.register_outputs({"release": manifest.release})

@@ -7,7 +7,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from components import confinement, labels, pod_site
+from components import confinement, labels, php_ini, pod_site
 from components.content_sync import PublishedContent
 from rules.serving import Php
 
@@ -18,21 +18,10 @@ RELEASE_PATH = "/glusterfarm-release"
 DRAIN_SECONDS = 5
 GRACE_SECONDS = 30
 
-#: A docroot behind a link is cached by PHP for up to realpath_cache_ttl, a script for revalidate_freq: these two bound
-#: how long old code is served after a flip (measured: the last old answer came after 2.6 s).
-INI = """\
-; written by Glusterfarm: bounds how long PHP serves the release before the live one
-realpath_cache_ttl = 2
-realpath_cache_size = 4096K
-opcache.validate_timestamps = 1
-opcache.revalidate_freq = 2
-opcache.max_accelerated_files = 20000
-"""
 
-
-def ini_name(name: str) -> str:
+def ini_name(name: str, ini: str) -> str:
     """The ini's ConfigMap, named after what it holds: another ini is another template, and so rolls the pods."""
-    return f"{name}-ini-{_digest(INI)}"
+    return f"{name}-ini-{_digest(ini)}"
 
 
 def template(
@@ -62,7 +51,7 @@ def template(
         "containers": [_container(php, [*site.mounts, *scratch_mounts], secrets or {})],
         "volumes": [
             *site.volumes,
-            {"name": "ini", "configMap": {"name": ini_name(name)}},
+            {"name": "ini", "configMap": {"name": ini_name(name, php_ini.text(php, content.scripts))}},
             {
                 "name": "pod",
                 "downwardAPI": {"items": [{"path": "name", "fieldRef": {"fieldPath": "metadata.name"}}]},

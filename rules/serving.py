@@ -66,6 +66,27 @@ Docroot = Annotated[
 ]
 User = Annotated[int, Strict(), Field(ge=1, le=2**31 - 1), Rule("a user's number from 1 to 2147483647 (not root)", 33)]
 Seconds = Annotated[int, Strict(), Field(ge=10, le=3600), Rule("a whole number of seconds from 10 to 3600", 300)]
+_FLIP: Final = "the program sets it, so that a new release is seen within seconds"
+IniName = Annotated[
+    str,
+    Rule(
+        "the name of a PHP setting: letters, digits, _ and ., beginning with a letter",
+        "memory_limit",
+        "[A-Za-z][A-Za-z0-9_.]*",
+        longest=100,
+        flaw=str.lower,
+        reasons=dict.fromkeys(("realpath_cache_ttl", "opcache.validate_timestamps", "opcache.revalidate_freq"), _FLIP),
+    ),
+]
+IniValue = Annotated[
+    str,
+    Rule(
+        "what stands after the = in a php.ini, on one line and without the characters ' and \\",
+        "256M",
+        r"[^\x00-\x1f\x7f'\\]*",
+        longest=1000,
+    ),
+]
 Cidr = Annotated[
     str,
     Rule(
@@ -156,6 +177,16 @@ class Php(Model):
     )
     rollout_timeout: Seconds = Field(
         default=300, description="Seconds until all new pods must be ready; then `up` fails, and the old ones go on."
+    )
+    ini: Annotated[
+        Mapping[IniName, IniValue],
+        AfterValidator(FrozenMapping),
+        PlainSerializer(dict),
+        Rule("a mapping of names to texts", {"memory_limit": "256M", "upload_max_filesize": "32M"}),
+    ] = Field(
+        default_factory=FrozenMapping,
+        description="PHP's settings besides those of the image, which they win over.",
+        json_schema_extra={"additionalProperties": False},
     )
     resources: Annotated[Resources, Rule("a mapping", _RESOURCES)] = Field(
         default=Resources(), description="What a pod is promised, and what it may use at most."

@@ -6,6 +6,10 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
+import pytest
+
+from components import php_ini
+from rules.serving import Php
 from tests.support.engine import Preview, Run
 from tests.support.stack import StackFiles
 
@@ -273,3 +277,59 @@ def test_a_load_balancer_is_told_whom_to_let_in(stack: StackFiles, preview: Prev
 
     assert service(run)["loadBalancerSourceRanges"] == ["203.0.113.0/24"]
     assert run.exports["url"] == "http://192.0.2.7/"
+
+
+def ini(run: Run) -> dict[str, str]:
+    """The settings that the pods' PHP is given."""
+    text = run.one("kubernetes:core/v1:ConfigMap", "php-ini").inputs["data"]["glusterfarm.ini"]
+    lines = [line.partition(" = ") for line in text.splitlines() if not line.startswith(";")]
+    return {name: value for name, _, value in lines}
+
+
+def test_opcache_has_room_for_the_sites_scripts_in_all_three_slots(stack: StackFiles, preview: Preview) -> None:
+    before = preview()
+    for number in range(200):
+        stack.write(f"content/lib/{number}.php", "<?php\n")
+        stack.write(f"content/img/{number}.png", "")
+    after = preview()
+
+    assert int(ini(before)["opcache.max_accelerated_files"]) >= 3 * 10_000
+    assert template(before) == template(after), "content that changes or grows rolls no pods"
+    assert before.one(CONTROLLER, "php").inputs == after.one(CONTROLLER, "php").inputs
+
+
+@pytest.mark.parametrize(
+    ("scripts", "room"), [(10_000, 32_531), (10_001, 130_987), (43_000, 130_987), (43_001, 524_521)]
+)
+def test_a_site_that_outgrows_its_opcache_gets_a_larger_one(scripts: int, room: int) -> None:
+    php = Php(image="php:8")
+    text = php_ini.text(php, scripts)
+
+    assert f"opcache.max_accelerated_files = {room}\n" in text
+    assert room >= 3 * scripts
+
+
+def test_the_sites_own_php_settings_win_and_roll_the_pods(stack: StackFiles, preview: Preview) -> None:
+    before = preview()
+    stack.values["php"]["ini"] = {
+        "memory_limit": "256M",
+        "error_reporting": "E_ALL & ~E_DEPRECATED",
+        "session.save_path": "tcp://redis:6379?auth=${HOME}",
+        "opcache.memory_consumption": "64",
+        "date.timezone": "",
+    }
+    after = preview()
+
+    assert (
+        ini(after).items()
+        >= {
+            "memory_limit": "256M",
+            "error_reporting": "E_ALL & ~E_DEPRECATED",
+            "session.save_path": "'tcp://redis:6379?auth=${HOME}'",
+            "opcache.memory_consumption": "64",
+            "date.timezone": "''",
+            "realpath_cache_ttl": "2",
+        }.items()
+    )
+    assert template(before)["metadata"]["labels"] != template(after)["metadata"]["labels"]
+    assert before.one(SERVICE, "web").inputs == after.one(SERVICE, "web").inputs

@@ -50,6 +50,7 @@ FREE = {
     "glusterfarm:inventory",
     "glusterfarm:kubernetes.kubeconfig",
     "glusterfarm:php.env.NAME",
+    "glusterfarm:php.ini.memory_limit",
 }
 #: What a user must never meet.
 JARGON = re.compile(
@@ -79,6 +80,7 @@ def full_config() -> dict[str, Any]:
             "docroot": "/var/www/html",
             "user": 33,
             "rolloutTimeout": 300,
+            "ini": {"memory_limit": "256M"},
             "replicas": 1,
             "env": {"NAME": "value"},
             "probePath": "/",

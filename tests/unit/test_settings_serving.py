@@ -82,6 +82,14 @@ MISTAKES: list[tuple[str, object, str, tuple[str, ...]]] = [
         "service.sourceRanges",
         ("is refused", "the type is NodePort", "set type: LoadBalancer"),
     ),
+    ("php.ini", {"memory limit": "1"}, "php.ini['memory limit']", ("the name of a PHP setting", "memory_limit")),
+    ("php.ini", {"memory_limit": 256}, "php.ini.memory_limit", ("256 is a number", '"256", in quotes')),
+    ("php.ini", {"a": "x\ny = z"}, "php.ini.a", ("'x\\ny = z'", "on one line")),
+    ("php.ini", {"a": "it's"}, "php.ini.a", ("it's", "without the characters '")),
+    *[
+        ("php.ini", {name: "1"}, f"php.ini.{name}", ("refused: the program sets it", "within seconds"))
+        for name in ("realpath_cache_ttl", "opcache.validate_timestamps", "OPcache.revalidate_freq")
+    ],
     ("php.egress", {"cidr": "10.0.0.1/32"}, "php.egress", ("this is a mapping", "a list of what pods may connect to")),
     ("php.egress", [{"cidr": "10.0.0.1/32"}], "php.egress[0].port", ("is missing", "from 1 to 65535")),
     ("php.egress", [EGRESS | {"cidr": "db"}], "php.egress[0].cidr", ("'db'", "ADDRESS/BITS", "10.0.5.10/32")),
