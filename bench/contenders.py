@@ -82,7 +82,10 @@ class Ground:
 
 def must(words: Sequence[str], **options: Any) -> str:
     """Run a command that has to succeed; give its stdout. Raises RuntimeError with what it said."""
-    done = subprocess.run(words, capture_output=True, check=False, **{"stdin": subprocess.DEVNULL, **options})
+    try:
+        done = subprocess.run(words, capture_output=True, check=False, **{"stdin": subprocess.DEVNULL, **options})
+    except OSError as error:
+        raise RuntimeError(f"{words[0]} cannot be run here ({error.strerror}); install it") from None
     if done.returncode != 0:
         raise RuntimeError(
             f"{shlex.join(words[:1])} failed ({done.returncode}): {done.stderr.decode().strip()[-2000:]}"
@@ -97,6 +100,17 @@ class Rsync:
     ground: Ground
     program: str = "rsync"
     remote_program: str = "rsync"
+
+    def look(self) -> None:
+        """See that it is on both sides. Raises RuntimeError."""
+        must([self.program, "--version"])
+        try:
+            self.ground.there(self.remote_program, "--version")
+        except RuntimeError as error:
+            name = self.ground.through.name
+            raise RuntimeError(
+                f"minion {name} has no {self.remote_program}: apt-get install rsync there ({error})"
+            ) from None
 
     def put(self) -> None:
         """Copy what differs by size and time, as it does by itself."""

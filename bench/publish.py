@@ -184,8 +184,11 @@ def _race(
             volume=where.volume,
             scratch=content.directory.parent,
         )
+        rsync = Rsync(ground=ground, program=chosen.rsync, remote_program=chosen.rsync_path)
+        if "rsync" in chosen.peers:
+            rsync.look()
         peers: dict[str, Contender] = {
-            "rsync": Rsync(ground=ground, program=chosen.rsync, remote_program=chosen.rsync_path),
+            "rsync": rsync,
             "tar": Tar(ground=ground),
             "sftp": Sftp(ground=ground),
         }

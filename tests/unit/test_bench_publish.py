@@ -61,6 +61,16 @@ def test_minions_without_a_volume_are_one_clear_line(capsys: pytest.CaptureFixtu
     assert capsys.readouterr().err == "error: with --inventory give --mount-path and --volume too\n"
 
 
+def test_an_rsync_that_is_missing_is_one_clear_line_before_anything_is_copied(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    words = ["--loopback", "--files", "1", "--megabytes", "1", "--latency", "0", "--peers", "rsync"]
+    assert main([*words, "--rsync", "no-rsync"]) == 1
+    assert capsys.readouterr().err == "error: no-rsync cannot be run here (No such file or directory); install it\n"
+    assert main([*words, "--rsync", "true", "--rsync-path", "no-rsync"]) == 1
+    assert capsys.readouterr().err.startswith("error: minion minion-1 has no no-rsync: apt-get install rsync there (")
+
+
 def test_the_proxy_passes_on_both_ways_to_the_end_and_counts() -> None:
     async def there() -> list[bytes]:
         async def echo(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
