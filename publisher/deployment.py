@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import getpass
 import os
 import secrets
 import socket
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from connectors.ssh import ConnectError
 from publisher.crew import Crew
@@ -17,7 +19,7 @@ from publisher.history import Kind, Note, Record
 from publisher.manifest import Entry, Manifest
 from publisher.progress import Progress
 from publisher.remote import PublishError
-from publisher.slots import Slot, State
+from publisher.slots import Flip, Slot, State, Unchanged, Write, decide
 from publisher.verify import verify_files, verify_live
 
 #: A slot that only goes live again was verified when it was written: so many changed files prove enough.
@@ -25,11 +27,38 @@ _SAMPLE = 200
 
 
 @asynccontextmanager
-async def deploying(crew: Crew, progress: Progress) -> AsyncIterator[Deployment]:
-    """Hold the site's lock through the crew's publisher. Raises PublishError when another deployment has it."""
+async def deploying(
+    crew: Crew, progress: Progress, *, seen: State | None = None, release: str = ""
+) -> AsyncIterator[Deployment]:
+    """Hold the site's lock through the crew's publisher. Raises PublishError when another deployment has it.
+
+    Where it is known what was ``seen`` there before, and which ``release`` is to get live, the manifest that this will
+    need is fetched meanwhile.
+    """
     deployment = Deployment(crew=crew, progress=progress, token=secrets.token_hex(8), holder=holder())
-    async with crew.publisher.hold(deployment.token, deployment.holder):
-        yield deployment
+    ahead = asyncio.create_task(_look_ahead(deployment, seen, release))
+    try:
+        async with crew.publisher.hold(deployment.token, deployment.holder):
+            await ahead
+            yield deployment
+    finally:
+        ahead.cancel()
+        await asyncio.gather(ahead, return_exceptions=True)
+
+
+async def _look_ahead(deployment: Deployment, seen: State | None, release: str) -> None:
+    if seen is None:
+        return
+    match decide(seen, release):
+        case Flip():
+            needed = seen.live
+        case Write(slot=slot):
+            needed = slot
+        case Unchanged():
+            return
+    if needed is not None and (held := seen.releases[needed]) is not None:
+        with contextlib.suppress(PublishError, ConnectError):  # what is wrong there is told when it matters
+            await deployment.manifest(needed, held)
 
 
 def holder() -> str:
@@ -50,10 +79,17 @@ class Deployment:
     progress: Progress
     token: str
     holder: str
+    known: dict[str, Manifest] = field(default_factory=dict)
+
+    async def manifest(self, slot: Slot, release: str) -> Manifest:
+        """The manifest of ``release``, which ``slot`` holds whole; its text is what gave the release its name."""
+        if release not in self.known:
+            self.known[release] = await self.crew.publisher.manifest(slot)
+        return self.known[release]
 
     async def sample(self, state: State, manifest: Manifest) -> Sequence[Entry]:
         """Some of the files in which a release differs from what is live."""
-        live = await self.crew.publisher.manifest(state.live) if state.live and state.live_release else None
+        live = await self.manifest(state.live, state.live_release) if state.live and state.live_release else None
         changed = Delta.between(live, manifest).write
         return changed[:: max(1, -(-len(changed) // _SAMPLE))]
 
@@ -73,13 +109,21 @@ class Deployment:
         self.progress.say(f"seeing release {release} live through {self.crew.others}")
         await self.crew.each(lambda site: verify_live(site, slot, release), publisher=True)
 
-    async def go_live(self, state: State, slot: Slot, release: str, *, kind: Kind, commit: str | None) -> Record:
+    async def go_live(
+        self, state: State, slot: Slot, what: Manifest | str, *, kind: Kind, commit: str | None
+    ) -> Record:
         """Flip, prove it on every minion of the crew, and undo it where it cannot be proven; give the log's line.
 
-        Raises PublishError, ConnectError.
+        ``what`` is the release that the slot holds, or the manifest of what was written to it and is not declared whole
+        yet. Raises PublishError, ConnectError.
         """
-        publisher = self.crew.publisher
-        record = await publisher.flip(self.token, slot, release, Note(kind=kind, who=self.holder, commit=commit))
+        publisher, note = self.crew.publisher, Note(kind=kind, who=self.holder, commit=commit)
+        if isinstance(what, Manifest):
+            release = what.release
+            record = await publisher.release(self.token, slot, what, note)
+        else:
+            release = what
+            record = await publisher.flip(self.token, slot, release, note)
         try:
             await self.verify_live(slot, release)
         except (PublishError, ConnectError) as error:

@@ -10,11 +10,16 @@ from publisher.manifest import Entry
 #: A file costs about as much as so many bytes, however small it is.
 FILE_BYTES = 1 << 14
 _BATCH_BYTES = 1 << 25
+_PART_BYTES = 1 << 19
 
 
 def in_parts(entries: Sequence[Entry], count: int) -> list[Sequence[Entry]]:
-    """``entries`` in up to ``count`` runs of equal work; neighbours share directories and stay together."""
+    """``entries`` in up to ``count`` runs of equal work; neighbours share directories and stay together.
+
+    Where there is little to do there are fewer: to begin costs as much as some files.
+    """
     total = sum(entry.size + FILE_BYTES for entry in entries)
+    count = min(count, 1 + total // _PART_BYTES)
     parts: list[list[Entry]] = [[] for _ in range(count)]
     done = 0
     for entry in entries:

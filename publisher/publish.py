@@ -20,7 +20,7 @@ from publisher.jury import NOBODY, Jury
 from publisher.manifest import Manifest
 from publisher.parallel import in_parts, together
 from publisher.progress import Progress
-from publisher.remote import Place
+from publisher.remote import Place, Site
 from publisher.sending import send
 from publisher.slots import Flip, Slot, State, Unchanged, Write, decide
 from publisher.stream import TarStream
@@ -67,13 +67,20 @@ async def publish(minions: Sequence[Minion], order: Order, progress: Progress) -
     there, and then it stays as the previous one.
     """
     began = time.monotonic()
-    async with assemble(minions, order.place, jury=order.jury, turn=order.manifest.release, say=progress.say) as crew:
-        commit = await asyncio.to_thread(commit_of, order.source, order.manifest)
-        async with deploying(crew, progress) as deployment:
+    release, seen = order.manifest.release, dict[str, State]()
+
+    async def proof(site: Site) -> None:
+        seen[site.minion.name] = await site.state()
+
+    committed = asyncio.create_task(asyncio.to_thread(commit_of, order.source, order.manifest))
+    async with assemble(minions, order.place, jury=order.jury, turn=release, say=progress.say, proof=proof) as crew:
+        commit = await committed
+        before = seen[crew.publisher.minion.name]
+        async with deploying(crew, progress, seen=before, release=release) as deployment:
             slot, action, delta = await _Run(deployment=deployment, order=order, commit=commit).carry_out()
     files = [entry for entry in order.manifest.entries if entry.is_file]
     return Outcome(
-        release=order.manifest.release,
+        release=release,
         slot=slot,
         action=action,
         files=len(files),
@@ -119,28 +126,24 @@ class _Run:
             case Flip(slot=slot):
                 await deployment.verify_files(slot, await deployment.sample(state, manifest))
                 # Written by a publish that was cut off just before its flip, it goes live for the first time.
-                await self._go_live(state, slot, "flipped-back-by-up" if state.since[slot] else "published")
+                kind: Kind = "flipped-back-by-up" if state.since[slot] else "published"
+                await deployment.go_live(state, slot, manifest.release, kind=kind, commit=self.commit)
                 return slot, "flipped", nothing
             case Write(slot=slot):
                 delta = await self._write(state, decision)
-                await self._go_live(state, slot, "published")
+                await deployment.go_live(state, slot, manifest, kind="published", commit=self.commit)
                 return slot, "written", delta
-
-    async def _go_live(self, state: State, slot: Slot, kind: Kind) -> None:
-        await self.deployment.go_live(state, slot, self.order.manifest.release, kind=kind, commit=self.commit)
 
     async def _write(self, state: State, decision: Write) -> Delta:
         manifest, slot = self.order.manifest, decision.slot
         deployment, progress = self.deployment, self.deployment.progress
-        publisher, token = deployment.crew.publisher, deployment.token
-        base = None if decision.base is None else await publisher.manifest(slot)
+        base = None if decision.base is None else await deployment.manifest(slot, decision.base)
         delta = Delta.between(base, manifest)
         if wait := state.to_wait(slot, self.order.grace):
             progress.say(f"waiting {wait:.0f} s: somebody may still read slot {slot}")
             await sleep(wait)
         # Whom we cannot do without stops us as soon as that is known.
         await together([self._fill(slot, delta, fresh=base is None), deployment.crew.muster()])
-        await publisher.commit(token, slot, manifest)
         return delta
 
     async def _fill(self, slot: Slot, delta: Delta, *, fresh: bool) -> None:

@@ -119,13 +119,17 @@ class Site:
         """Write a tar stream into the slot."""
         await self._run("extract", token, slot, input=stream)
 
-    async def commit(self, token: str, slot: Slot, manifest: Manifest) -> None:
-        """Declare that the slot holds ``manifest``."""
-        await self._run("commit", token, slot, manifest.release, input=manifest.text.encode())
-
     async def flip(self, token: str, slot: Slot, release: str, note: Note) -> Record:
         """Make the slot, which is not live, live; give what the log says of it."""
-        said = parse_log(await self._run("flip", token, slot, release, note.text()))
+        return self._record(await self._run("flip", token, slot, release, note.text()))
+
+    async def release(self, token: str, slot: Slot, manifest: Manifest, note: Note) -> Record:
+        """Declare that the slot holds ``manifest``, and make it live: `commit` and `flip` in one."""
+        text = manifest.text.encode()
+        return self._record(await self._run("release", token, slot, manifest.release, note.text(), input=text))
+
+    def _record(self, text: bytes) -> Record:
+        said = parse_log(text)
         if not said:
             raise PublishError(
                 f"minion {self.minion.name}: publish.sh did not say what it wrote to the release log of {self.path};"

@@ -20,6 +20,7 @@
 #   extract TOKEN SLOT             stdin: a tar stream; several may run side by side
 #   commit TOKEN SLOT RELEASE      stdin: the manifest; the slot then holds the release
 #   flip TOKEN SLOT RELEASE NOTE   makes the slot live and retires what was live to previous; gives the log's line
+#   release TOKEN SLOT RELEASE NOTE  stdin: the manifest; `commit`, then `flip`
 #   unflip TOKEN SLOT|- NOTE       points `html` back (-: removes it), as if the flip had not been
 #   distrust TOKEN SLOT            what is in the slot is no whole release from now on
 #   remove TOKEN RELEASE           deletes slots and link, only while RELEASE is live, or ends a removal that was cut off
@@ -415,6 +416,11 @@ flip() { # TOKEN SLOT RELEASE NOTE
     recorded
 }
 
+release() { # TOKEN SLOT RELEASE NOTE
+    commit "$1" "$2" "$3"
+    flip "$@"
+}
+
 unflip() { # TOKEN SLOT|- NOTE
     write_as "$1"
     [ "$2" = - ] || known_slot "$2"
@@ -473,7 +479,7 @@ main() {
     case $site in '' | . | .. | */*) fail "'$site' is no directory name" "correct content.site" ;; esac
     case $verb in
         state | log | manifest | live | paths | distrust | remove | flip | unflip) "$verb" "$@" </dev/null ;;
-        digests | link_digests | hold | begin | extract | commit) "$verb" "$@" ;;
+        digests | link_digests | hold | begin | extract | commit | release) "$verb" "$@" ;;
         *) fail "'$verb' is no verb of publish.sh" "this is a mistake of the caller" ;;
     esac
 }

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.publish_script import NOTE, TOKEN, Volume, archive
+from tests.support.publish_script import NOTE, TOKEN, Volume, archive, sha256
 
 OTHER = "f" * 16
 
@@ -164,3 +164,16 @@ def test_no_reader_ever_finds_the_site_gone(locked: Volume) -> None:
     reader.join()
     assert errors == []
     assert reads[0] > 100
+
+
+def test_what_was_written_is_declared_whole_and_made_live_in_one(locked: Volume) -> None:
+    one = locked.publish("a", {b"x": b"1"})
+    locked.run("begin", TOKEN, "b", "fresh")
+    locked.run("extract", TOKEN, "b", data=archive({b"x": b"2"}))
+    text = f"644 1 {sha256(b'2')} x\n".encode()
+    two = sha256(text)[:12]
+    assert "did not arrive whole" in locked.refusal("release", TOKEN, "b", two, NOTE, data=text[:-1])
+    assert (locked.state()["live"], locked.state()["slots"]["b"]) == ("a", None)
+    said = json.loads(locked.run("release", TOKEN, "b", two, NOTE, data=text))
+    assert (said["slot"], said["release"], said["replaced"]) == ("b", two, one)
+    assert (locked.state()["live"], locked.state()["previous"], locked.state()["slots"]["b"]) == ("b", "a", two)

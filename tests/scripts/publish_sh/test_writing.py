@@ -241,7 +241,9 @@ def test_a_slot_that_was_not_begun_is_not_written_to(locked: Volume) -> None:
     assert (locked.path / "slots" / "a" / "x").read_bytes() == b"1"
 
 
-@pytest.mark.parametrize("verb", [("begin", "fresh"), ("begin", "delta"), ("extract",), ("commit", "0" * 12)])
+@pytest.mark.parametrize(
+    "verb", [("begin", "fresh"), ("begin", "delta"), ("extract",), ("commit", "0" * 12), ("release", "0" * 12, NOTE)]
+)
 def test_live_and_previous_are_never_written_to(locked: Volume, verb: tuple[str, ...]) -> None:
     locked.publish("a", {b"x": b"1"})
     locked.publish("b", {b"x": b"2"})

@@ -33,7 +33,7 @@ def test_there_and_back_without_the_content(site_stack: SiteStack) -> None:
     assert back == f"to have {two}: `python -m ops rollback --to {two} --stack dev`, or `pulumi up` of new content"
     assert "verifying 2 files of slot a through minion-2" in err
     verbs = [{verb_of(command) for command in minion.commands} for minion in site.minions]
-    assert not {"begin", "extract", "commit"} & (verbs[0] | verbs[1])
+    assert not {"begin", "extract", "commit", "release"} & (verbs[0] | verbs[1])
     assert {"digests", "live"} <= verbs[1]
 
     record = site.log()[-1]

@@ -16,7 +16,7 @@ from publisher.remote import PublishError
 from tests.support.site import ONE, THREE, TWO, PublishedSite, verb_of
 from tests.support.trees import Tree
 
-VERBS = ("state", "hold", "begin", "extract", "digests", "commit", "flip", "live")
+VERBS = ("state", "hold", "begin", "extract", "digests", "release", "live")
 LARGE: Tree = THREE | {b"large": (os.urandom(1 << 24), False)}
 
 
@@ -49,7 +49,7 @@ def test_a_deployer_killed_at_any_step_leaves_live_and_previous_whole(site: Publ
         minion.tamper = lambda command: command
     # A flip under way when its deployer dies happens or does not; nothing else could.
     whole = site.slot(site.live_slot()), site.slot(site.previous_slot())
-    assert whole in {"flip": [(TWO, ONE), (THREE, TWO)], "live": [(THREE, TWO)]}.get(verb, [(TWO, ONE)])
+    assert whole in {"release": [(TWO, ONE), (THREE, TWO)], "live": [(THREE, TWO)]}.get(verb, [(TWO, ONE)])
     outcome = site.publish()
     assert site.live() == THREE
     assert site.slot(site.previous_slot()) == TWO
@@ -121,7 +121,7 @@ def test_a_deployer_that_lost_the_lock_cannot_flip(site: PublishedSite) -> None:
     site.publish(ONE)
 
     def robbed(command: str) -> str:
-        if verb_of(command) == "flip":
+        if verb_of(command) == "release":
             (site.path / "slots" / "lock").write_text("0123456789abcdef since now, somebody else\n")
         return command
 
