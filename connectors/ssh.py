@@ -250,10 +250,10 @@ async def run(
 @asynccontextmanager
 async def hold(
     connection: asyncssh.SSHClientConnection, command: str, *, timeout: float
-) -> AsyncIterator[Result | None]:
+) -> AsyncIterator[Result | bytes]:
     """Run ``command`` for as long as the context lasts; on leaving, its stdin ends and it is waited for.
 
-    The context is entered once the command has written a line: then it gives None, and the command gets an
+    The context is entered once the command has written a line: then it gives that, and the command gets an
     empty line every few seconds by which it knows that we are there. A command that ends without a line
     gives its result. Raises ConnectError as ``run`` does.
     """
@@ -262,7 +262,7 @@ async def hold(
         if line:
             alive = asyncio.ensure_future(_beat(process.stdin))
             try:
-                yield None
+                yield line
             finally:
                 alive.cancel()
             process.stdin.write_eof()

@@ -10,7 +10,7 @@ import secrets
 import socket
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from connectors.ssh import ConnectError
 from publisher.crew import Crew
@@ -18,7 +18,7 @@ from publisher.delta import Delta
 from publisher.history import Kind, Note, Record
 from publisher.manifest import Entry, Manifest
 from publisher.progress import Progress
-from publisher.remote import PublishError
+from publisher.remote import PublishError, Site
 from publisher.slots import Flip, Slot, State, Unchanged, Write, decide
 from publisher.verify import verify_files, verify_live
 
@@ -35,18 +35,20 @@ async def deploying(
     Where it is known what was ``seen`` there before, and which ``release`` is to get live, the manifest that this will
     need is fetched meanwhile.
     """
-    deployment = Deployment(crew=crew, progress=progress, token=secrets.token_hex(8), holder=holder())
-    ahead = asyncio.create_task(_look_ahead(deployment, seen, release))
+    token, who, known = secrets.token_hex(8), holder(), dict[str, Manifest]()
+    ahead = asyncio.create_task(_look_ahead(crew.publisher, seen, release, known))
     try:
-        async with crew.publisher.hold(deployment.token, deployment.holder):
+        async with crew.publisher.hold(token, who) as said:
             await ahead
-            yield deployment
+            yield Deployment(
+                crew=crew, progress=progress, token=token, holder=who, state=State.parse(said), known=known
+            )
     finally:
         ahead.cancel()
         await asyncio.gather(ahead, return_exceptions=True)
 
 
-async def _look_ahead(deployment: Deployment, seen: State | None, release: str) -> None:
+async def _look_ahead(site: Site, seen: State | None, release: str, known: dict[str, Manifest]) -> None:
     if seen is None:
         return
     match decide(seen, release):
@@ -58,7 +60,7 @@ async def _look_ahead(deployment: Deployment, seen: State | None, release: str) 
             return
     if needed is not None and (held := seen.releases[needed]) is not None:
         with contextlib.suppress(PublishError, ConnectError):  # what is wrong there is told when it matters
-            await deployment.manifest(needed, held)
+            known[held] = await site.manifest(needed)
 
 
 def holder() -> str:
@@ -73,13 +75,17 @@ def holder() -> str:
 
 @dataclass(frozen=True, kw_only=True)
 class Deployment:
-    """What a crew may do as long as it holds the lock under ``token``."""
+    """What a crew may do as long as it holds the lock under ``token``; ``state`` is what it found then.
+
+    ``known`` are manifests by release.
+    """
 
     crew: Crew
     progress: Progress
     token: str
     holder: str
-    known: dict[str, Manifest] = field(default_factory=dict)
+    state: State
+    known: dict[str, Manifest]
 
     async def manifest(self, slot: Slot, release: str) -> Manifest:
         """The manifest of ``release``, which ``slot`` holds whole; its text is what gave the release its name."""

@@ -116,7 +116,7 @@ class _Run:
 
     async def carry_out(self) -> tuple[Slot, Literal["unchanged", "flipped", "written"], Delta]:
         manifest, deployment = self.order.manifest, self.deployment
-        state = await deployment.crew.publisher.state()
+        state = deployment.state
         decision = decide(state, manifest.release)
         nothing = Delta(remove=(), directories=(), write=(), gone=0)
         match decision:

@@ -103,13 +103,16 @@ class Site:
         return {record[2:]: record[:1].decode() for record in listed if record[2:] not in RESERVED}
 
     @asynccontextmanager
-    async def hold(self, token: str, holder: str) -> AsyncIterator[None]:
-        """Hold the site's lock. It is given up on leaving, and when this connection is gone."""
+    async def hold(self, token: str, holder: str) -> AsyncIterator[bytes]:
+        """Hold the site's lock; give the line that is said once it is held, for a site of ours its state.
+
+        It is given up on leaving, and when this connection is gone.
+        """
         command = self._command("hold", token, holder, str(SILENCE_SECONDS))
-        async with ssh.hold(self.connection, command, timeout=PATIENCE_SECONDS) as refused:
-            if refused is not None:
-                self._fail(refused)
-            yield
+        async with ssh.hold(self.connection, command, timeout=PATIENCE_SECONDS) as said:
+            if isinstance(said, ssh.Result):
+                self._fail(said)
+            yield said
 
     async def begin(self, token: str, slot: Slot, *, fresh: bool, remove: Iterable[bytes] = ()) -> None:
         """Mark the slot incomplete and empty it (``fresh``) or remove paths from it."""

@@ -47,7 +47,7 @@ async def roll_back(
         publisher = crew.publisher
         choose(await publisher.state(), to)  # before anything is touched, the lock included
         async with deploying(crew, progress) as deployment:
-            state = await publisher.state()
+            state = deployment.state
             slot = choose(state, to)
             manifest = await publisher.manifest(slot)
             release = manifest.release

@@ -102,13 +102,17 @@ hold() { # TOKEN HOLDER SECONDS
     survey_site
     [ -d "$work" ] || mkdir -- "$work" 2>/dev/null || [ -d "$work" ]
     cd -- "./$work"
-    keep_lock "$@"
+    keep_lock "$@" tell_held
     if [ "$what" = site ] && [ -e "../$site/" ] && [ ! "../$site" -ef . ]; then
         # Nothing was taken. Only what is ours goes, and what holds more than that stays.
         find slots -mindepth 1 -maxdepth 1 ! -type d -exec rm -f {} +
         rm -f html
         rmdir slots && rmdir "../$work" || :
     fi
+}
+
+tell_held() {
+    echo '{"held": true}'
 }
 
 take() { # TOKEN RELEASE NOTE

@@ -15,7 +15,7 @@
 #   digests SLOT                   stdin: paths, NUL-terminated; gives `SHA256  PATH\0` for each that can be read
 #   link_digests SLOT              the same for symbolic links: the digest of the target's text
 #   paths SLOT                     what is in the slot but directories, each as `TYPE PATH\0` with find's letter for it
-#   hold TOKEN HOLDER SECONDS      takes the lock, says so, keeps it until stdin ends or gives no line for SECONDS
+#   hold TOKEN HOLDER SECONDS      takes the lock, says the `state`, keeps it until stdin ends or gives no line for SECONDS
 #   begin TOKEN SLOT fresh|delta   stdin: paths to remove, NUL-terminated; marks the slot incomplete first
 #   extract TOKEN SLOT             stdin: a tar stream; several may run side by side
 #   commit TOKEN SLOT RELEASE      stdin: the manifest; the slot then holds the release
@@ -149,6 +149,11 @@ state() {
         return
     fi
     enter_site
+    tell_state
+}
+
+tell_state() { # in the site's directory
+    find_live
     printf '{"live": %s, "previous": %s, "slots": {"a": %s, "b": %s, "c": %s}, ' \
         "$(json "$live")" "$(json "$previous")" \
         "$(json "$(release_of a)")" "$(json "$(release_of b)")" "$(json "$(release_of c)")"
@@ -214,10 +219,10 @@ hold() { # TOKEN HOLDER SECONDS
     enter_mount
     if [ ! -e "$site" ] && [ ! -L "$site" ]; then mkdir -- "$site" 2>/dev/null || [ -d "$site" ]; fi
     enter_site
-    keep_lock "$@"
+    keep_lock "$@" tell_state
 }
 
-keep_lock() { # TOKEN HOLDER SECONDS, in the directory that is the site's
+keep_lock() { # TOKEN HOLDER SECONDS COMMAND: in the directory that is the site's; the command says a line once it is locked
     command -v flock >/dev/null || fail "the command flock is missing" "install util-linux"
     [ -d slots ] || mkdir slots 2>/dev/null || [ -d slots ]
     exec 9>>slots/lock
@@ -229,7 +234,7 @@ keep_lock() { # TOKEN HOLDER SECONDS, in the directory that is the site's
         "see what holds $mount/$site/slots/writers on the minions, or wait and run again"
     lock -u 8
     exec 7>&8 8>&-
-    echo '{"held": true}'
+    "$4"
     # A deployer that vanished without a word closes nothing: it is missed when its lines are.
     while timeout "$3" sh -c 'read -r _' 7>&- 9>&-; do :; done
     lock -n 7 || end_writers

@@ -118,8 +118,8 @@ def test_what_is_held_ends_with_the_context(minion: LoopbackMinion, tmp_path: Pa
     async def there() -> bool:
         async with await ssh.connect(minion.entry()) as connection:
             command = f"sh -c 'echo held; cat; touch {tmp_path}/let-go'"
-            async with ssh.hold(connection, command, timeout=10) as refused:
-                assert refused is None
+            async with ssh.hold(connection, command, timeout=10) as said:
+                assert said == b"held\n"
                 await asyncio.sleep(0.3)
                 assert not (tmp_path / "let-go").exists()
         return (tmp_path / "let-go").exists()
@@ -128,7 +128,7 @@ def test_what_is_held_ends_with_the_context(minion: LoopbackMinion, tmp_path: Pa
 
 
 def test_what_cannot_be_held_says_why(minion: LoopbackMinion) -> None:
-    async def there() -> Result | None:
+    async def there() -> Result | bytes:
         connection = await ssh.connect(minion.entry())
         async with connection, ssh.hold(connection, "sh -c 'echo taken >&2; exit 1'", timeout=10) as refused:
             pass
