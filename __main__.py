@@ -6,6 +6,7 @@ from components.content_sync import ContentSync
 from components.farm import Farm
 from components.gluster_mount import GlusterMount
 from components.php_controller import PhpController
+from components.shared_directory import SharedDirectories
 from components.web_service import WebService
 from settings import load
 
@@ -13,8 +14,11 @@ settings = load()
 farm = Farm.of(settings)
 
 mount = GlusterMount("mount", farm=farm, volume=settings.gluster)
+shared = SharedDirectories("shared", mounted=mount.mounted, shared=settings.shared)
 content = ContentSync("content", mounted=mount.mounted, content=settings.content)
-php = PhpController("php", content=content.published, php=settings.php, secrets=settings.secret_env)
+php = PhpController(
+    "php", content=content.published, shared=shared.directories, php=settings.php, secrets=settings.secret_env
+)
 web = WebService("web", pods=php.serving, service=settings.service)
 
 pulumi.export("url", web.endpoint.url)

@@ -22,7 +22,7 @@ from rules import values as v
 from rules.frozen import FrozenMapping
 from rules.model import Model
 from rules.rule import Finding, Place, Rule, findings, in_order, key, names, shown, spot
-from rules.serving import Environment, Php, Service, Stage
+from rules.serving import Environment, Php, Service, Shared, Stage
 
 if TYPE_CHECKING:
     import pulumi
@@ -135,6 +135,12 @@ class StackConfig(Model):
     kubernetes: Annotated[Kubernetes, Rule("a mapping", {"kubeconfig": ".kube/prod.yaml"})] = Field(
         description=Kubernetes.__doc__
     )
+    shared: Annotated[
+        tuple[Annotated[Shared, Rule("a mapping", {"name": "uploads", "path": "/srv/uploads"})], ...],
+        Rule("a list of directories that pods write to", [{"name": "uploads", "path": "/srv/uploads"}]),
+    ] = Field(
+        default=(), description="Directories on the volume that every pod may write to; none are deleted unasked."
+    )
     environment: Stage = Field(
         default="dev", description="What the stack is for; prod refuses what would endanger a site with visitors."
     )
@@ -169,6 +175,7 @@ class Settings:
     php: Php
     service: Service
     kubernetes: Kubernetes
+    shared: tuple[Shared, ...]
     secret_env: Mapping[str, pulumi.Output[str]]
     ssh_private_key: pulumi.Output[str] | None
 
@@ -206,6 +213,8 @@ _WORDS: Final = {
     "`docker buildx imagetools inspect NAME:TAG` shows it",
     "prod_replicas": "{seen} is refused where environment is prod: with one pod a minion that fails takes the site "
     "away, and with none there is no site. Set 2 or more",
+    "site_name": "{seen} is refused: the site itself is there (content.site), and every publish is its own. Choose "
+    "another name",
     "in_site": "{seen} is refused: the release is mounted above {docroot}, and is read-only for every pod. Choose a "
     "directory elsewhere, and tell the site so",
     "low_port": "{seen} is refused: with php.user the pod has no right to a port below 1024. Have the image listen on "
@@ -243,6 +252,7 @@ _COMPLETE: Final = (
     "no_node_port",
     "over_limit",
     "in_site",
+    "site_name",
     "prod_",
     "inside_only",
     "no_balancer",
@@ -390,6 +400,7 @@ def load() -> Settings:
         php=checked.php,
         service=checked.service,
         kubernetes=checked.kubernetes,
+        shared=checked.shared,
         secret_env=FrozenMapping({it: pulumi.Output.secret(text) for it, text in checked.secret_env.items()}),
         ssh_private_key=None if checked.ssh_private_key is None else own.get_secret("sshPrivateKey"),
     )
@@ -448,6 +459,7 @@ def check(
         *clashes.in_config(clear),
         *together.in_config(clear, secret_env=raw.get("secretEnv")),
         *together.in_production(clear),
+        *together.in_shared(clear, site=_site(clear)),
         *(together.in_farm(clear, minions=len(inventory.minions)) if inventory else ()),
     ]
     wrong = [
@@ -495,6 +507,11 @@ def _inventory(text: str) -> tuple[Inventory | None, list[Finding]]:
     raw, troubles = strict_yaml.read(text)
     inventory, found = validate(Inventory, raw)
     return inventory, [*troubles, *found, *clashes.in_inventory(raw)]
+
+
+def _site(config: Mapping[str, object]) -> object:
+    content = config.get("content")
+    return content.get("site", Content().site) if isinstance(content, dict) else Content().site
 
 
 def _source(content: object) -> Iterator[Finding]:

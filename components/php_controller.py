@@ -15,6 +15,7 @@ from components import labels, php_ini, php_pod, pod_network, pod_secret
 from components.content_sync import PublishedContent
 from components.failures import dependable
 from components.farm import Farm
+from components.shared_directory import SharedDirectory
 from rules.serving import Php
 
 #: Nothing is awaited here but that the controller exists: the gate waits for its pods (ADR 0012).
@@ -49,6 +50,7 @@ class PhpController(pulumi.ComponentResource):
         name: str,
         *,
         content: PublishedContent,
+        shared: Sequence[SharedDirectory],
         php: Php,
         secrets: Mapping[str, pulumi.Output[str]],
         opts: pulumi.ResourceOptions | None = None,
@@ -67,10 +69,13 @@ class PhpController(pulumi.ComponentResource):
             dependable(ini, self),
             dependable(self._policy(name, farm, php, namespace), self),
         ]
-        template: pulumi.Input[Any] = php_pod.template(name, content, php)
+        ground += [it for directory in shared for it in directory.after]
+        template: pulumi.Input[Any] = php_pod.template(name, content, php, shared)
         if secrets:
             kept, secret = pod_secret.secret(f"{name}-env", farm, secrets, parent=self, after=namespace)
-            template = kept.apply(lambda known: php_pod.template(name, content, php, secrets={known: [*secrets]}))
+            template = kept.apply(
+                lambda known: php_pod.template(name, content, php, shared, secrets={known: [*secrets]})
+            )
             ground.append(secret)
         controller = dependable(self._controller(name, content, php, template, ground), self)
         gate = farm.deployer_command(

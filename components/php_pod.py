@@ -9,6 +9,7 @@ from typing import Any
 
 from components import confinement, labels, php_ini, pod_site
 from components.content_sync import PublishedContent
+from components.shared_directory import SharedDirectory
 from rules.serving import Php
 
 INI_MOUNT = "/etc/glusterfarm/php"
@@ -25,7 +26,12 @@ def ini_name(name: str, ini: str) -> str:
 
 
 def template(
-    name: str, content: PublishedContent, php: Php, *, secrets: Mapping[str, Sequence[str]] | None = None
+    name: str,
+    content: PublishedContent,
+    php: Php,
+    shared: Sequence[SharedDirectory],
+    *,
+    secrets: Mapping[str, Sequence[str]] | None = None,
 ) -> Any:
     """The pod template (a PodTemplateSpec) for ``php`` serving ``content``, with its own selector labels.
 
@@ -36,6 +42,7 @@ def template(
     annotations = {labels.VOLUME_ANNOTATION: f"{mounted.volume}:{mounted.path}"}
     site = pod_site.seen(content, php)
     scratch, scratch_mounts = confinement.writable(php)
+    kept, kept_mounts = pod_site.shared(shared)
     spec: dict[str, Any] = {
         "nodeSelector": dict(mounted.placement),
         **confinement.of_pod(),
@@ -48,9 +55,10 @@ def template(
                 "labelSelector": {"matchLabels": dict(pods)},
             }
         ],
-        "containers": [_container(php, [*site.mounts, *scratch_mounts], secrets or {})],
+        "containers": [_container(php, [*site.mounts, *kept_mounts, *scratch_mounts], secrets or {})],
         "volumes": [
             *site.volumes,
+            *kept,
             {"name": "ini", "configMap": {"name": ini_name(name, php_ini.text(php, content.scripts))}},
             {
                 "name": "pod",

@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from components import confinement
 from components.content_sync import PublishedContent
+from components.shared_directory import SharedDirectory
 from rules.serving import Php
 
 LIVE: Final = "html"  # the link in the site's directory that a flip renames
@@ -52,3 +53,17 @@ def seen(content: PublishedContent, php: Php) -> Seen:
         ],
         init_containers=[link],
     )
+
+
+def shared(
+    directories: Sequence[SharedDirectory],
+) -> tuple[Sequence[Mapping[str, Any]], Sequence[Mapping[str, Any]]]:
+    """The volumes and the mounts of the directories that all pods write to."""
+    ordered = sorted(directories, key=lambda it: it.path)
+    names = [f"shared-{number}" for number in range(1, len(ordered) + 1)]
+    # type Directory: without its mount a minion has none, and data must not go to its own disk.
+    volumes = [
+        {"name": name, "hostPath": {"path": it.host_path, "type": "Directory"}}
+        for name, it in zip(names, ordered, strict=True)
+    ]
+    return volumes, [{"name": name, "mountPath": it.path} for name, it in zip(names, ordered, strict=True)]

@@ -202,6 +202,23 @@ class Php(Model):
     ] = Field(default=(), description="What pods may connect to, and the cluster's DNS with it; without it nothing.")
 
 
+Owner = Annotated[int, Strict(), Field(ge=0, le=2**31 - 1), Rule("the number of a user or group, up to 2147483647", 33)]
+Mode = Annotated[str, Rule("a directory's mode in octal, in quotes", "0770", "0?[0-7]{3}|[1-7][0-7]{3}", longest=4)]
+
+
+class Shared(Model):
+    """A directory on the volume that every pod may write to."""
+
+    name: v.Site = Field(description="Its name on the volume, beside the site.")
+    path: WritablePath = Field(description="Where the container has it.")
+    owner: Owner = Field(default=33, description="Whom it belongs to, by number (Debian's www-data).")
+    group: Owner | None = Field(default=None, description="Its group, by number (the owner's number).")
+    mode: Mode = Field(default="0770", description="Its mode.")
+    delete_on_destroy: v.Switch = Field(
+        default=False, description="Whether `pulumi destroy` deletes it, with all that is in it."
+    )
+
+
 class Service(Model):
     """The Service over the pods."""
 

@@ -11,8 +11,8 @@ from typing import Final, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from rules.rule import Finding
-from rules.serving import Php, Service, quantity
+from rules.rule import Finding, Place
+from rules.serving import Php, Service, Shared, quantity
 
 _PROD_REPLICAS: Final = 2
 _UNPRIVILEGED_PORT: Final = 1024
@@ -39,6 +39,26 @@ def in_farm(raw: Mapping[str, object], *, minions: int) -> Iterator[Finding]:
     if php and php.host_port is not None and minions < 2 * php.replicas:
         context = {"replicas": php.replicas, "needed": 2 * php.replicas, "there": minions}
         yield Finding(("php", "hostPort"), "few_minions", php.host_port, context)
+
+
+def in_shared(raw: Mapping[str, object], *, site: object) -> Iterator[Finding]:
+    """What does not go together with the directories that pods write to; ``site`` is the site's own on the volume."""
+    entries = raw.get("shared")
+    shared = [_section(Shared, it) for it in entries] if isinstance(entries, list) else []
+    php = _section(Php, raw.get("php"))
+    names: dict[str, Place] = {}
+    paths: dict[str, Place] = {it: ("php", "writable", index) for index, it in enumerate(php.writable if php else ())}
+    for index, it in enumerate(shared):
+        if it is None:
+            continue
+        place: Place = ("shared", index)
+        for part, value, seen, which in (("name", it.name, names, "names"), ("path", it.path, paths, "directories")):
+            if (before := seen.setdefault(value, (*place, part))) != (*place, part):
+                yield Finding((*place, part), "twice", value, {"which": which, "before": before})
+        if it.name == site:
+            yield Finding((*place, "name"), "site_name", it.name)
+        if php and _in_site(it.path, php):
+            yield Finding((*place, "path"), "in_site", it.path, {"docroot": php.docroot})
 
 
 def in_production(raw: Mapping[str, object]) -> Iterator[Finding]:
@@ -84,5 +104,10 @@ def _writable(php: Php) -> Iterator[Finding]:
         if first != index:
             before = ("php", "writable", first)
             yield Finding(("php", "writable", index), "twice", path, {"which": "directories", "before": before})
-        elif f"{path}/".startswith(f"{posixpath.dirname(php.docroot)}/"):
+        elif _in_site(path, php):
             yield Finding(("php", "writable", index), "in_site", path, {"docroot": php.docroot})
+
+
+def _in_site(path: str, php: Php) -> bool:
+    """Whether a directory of the container is in what the site's mount hides."""
+    return f"{path}/".startswith(f"{posixpath.dirname(php.docroot)}/")

@@ -37,6 +37,7 @@ def test_a_complete_stack_registers_each_step_once(preview: Preview) -> None:
             *[(COMMAND, f"mount-minion-{number}") for number in (1, 2, 3)],
             *[(LOCAL, f"mount-minion-{number}-drain") for number in (1, 2, 3)],
             *[(LABEL, f"mount-minion-{number}") for number in (1, 2, 3)],
+            ("glusterfarm:index:SharedDirectories", "shared"),
             ("glusterfarm:index:ContentSync", "content"),
             (LOCAL, "content-removal"),
             (LOCAL, "content-publish"),
@@ -54,7 +55,7 @@ def test_a_complete_stack_registers_each_step_once(preview: Preview) -> None:
 
 
 def test_every_resource_but_the_provider_is_a_component_or_the_child_of_one(preview: Preview) -> None:
-    components = {"mount", "content", "php", "web"}
+    components = {"mount", "shared", "content", "php", "web"}
     for resource in preview().resources:
         if resource.type.startswith("glusterfarm:index:") or resource.name == "cluster":
             assert resource.parent == "dev" or resource.parent.endswith("-dev"), resource

@@ -333,3 +333,59 @@ def test_the_sites_own_php_settings_win_and_roll_the_pods(stack: StackFiles, pre
     )
     assert template(before)["metadata"]["labels"] != template(after)["metadata"]["labels"]
     assert before.one(SERVICE, "web").inputs == after.one(SERVICE, "web").inputs
+
+
+SHARED = {"name": "uploads", "path": "/srv/uploads"}
+
+
+def test_every_pod_writes_to_a_directory_of_the_volume(stack: StackFiles, preview: Preview) -> None:
+    stack.values["shared"] = [SHARED, {"name": "sessions", "path": "/var/lib/php/sessions"}]
+    run = preview()
+    found = mounts(run)
+
+    for path, name in (("/srv/uploads", "uploads"), ("/var/lib/php/sessions", "sessions")):
+        assert found[path]["hostPath"] == {"path": f"/mnt/glusterfs/{name}", "type": "Directory"}
+        assert not found[path].get("readOnly")
+    assert len({it["name"] for it in found.values()}) == len(found)
+    assert {f"{LOCAL} shared-uploads", f"{LOCAL} shared-sessions"} <= run.one(CONTROLLER, "php").depends_on
+
+
+def test_a_shared_directory_is_made_with_its_owner_on_the_mounted_volume(stack: StackFiles, preview: Preview) -> None:
+    stack.values["shared"] = [SHARED | {"owner": 1000, "mode": "2775"}]
+    made = preview().one(LOCAL, "shared-uploads")
+    words = made.inputs["create"].split()
+    options = dict(zip(words[4::2], words[5::2], strict=True))
+
+    assert words[:4] == [".venv/bin/python", "-m", "shared", "make"]
+    assert made.inputs["update"] == made.inputs["create"]
+    assert (options["--volume"], options["--mount-path"], options["--name"]) == (
+        "MyVolume",
+        "/mnt/glusterfs",
+        "uploads",
+    )
+    assert (options["--owner"], options["--group"], options["--mode"]) == ("1000", "1000", "2775")
+    labels = {f"kubernetes:core/v1:NodePatch mount-minion-{number}" for number in (1, 2, 3)}
+    assert made.depends_on == {*labels, f"{LOCAL} shared-uploads-removal"}
+
+
+def test_a_shared_directory_outlives_the_stack_unless_asked_otherwise(stack: StackFiles, preview: Preview) -> None:
+    stack.values["shared"] = [SHARED]
+    kept = preview()
+    stack.values["shared"] = [SHARED | {"deleteOnDestroy": True}]
+    removed = preview()
+
+    assert "delete" not in kept.one(LOCAL, "shared-uploads-removal").inputs
+    assert " -m shared remove " in removed.one(LOCAL, "shared-uploads-removal").inputs["delete"]
+    for run in (kept, removed):
+        assert "delete" not in run.one(LOCAL, "shared-uploads").inputs
+
+
+def test_another_shared_directory_touches_itself_and_rolls_the_pods(stack: StackFiles, preview: Preview) -> None:
+    stack.values["shared"] = [SHARED]
+    before = preview()
+    stack.values["shared"] = [{"name": "cache", "path": "/srv/cache"}, SHARED]
+    after = preview()
+
+    assert before.one(LOCAL, "shared-uploads").inputs == after.one(LOCAL, "shared-uploads").inputs
+    assert template(before)["metadata"]["labels"] != template(after)["metadata"]["labels"]
+    assert before.one(LOCAL, "content-publish").inputs == after.one(LOCAL, "content-publish").inputs

@@ -65,6 +65,7 @@ def full_config() -> dict[str, Any]:
     return {
         "inventory": "inventory.yaml",
         "environment": "staging",
+        "shared": [{"name": "up", "path": "/srv/up", "owner": 1, "group": 1, "mode": "0770", "deleteOnDestroy": False}],
         "gluster": {"servers": ["gluster-1"], "volume": "MyVolume", "mountPath": "/mnt/g", "options": ["acl"]},
         "content": {
             "source": "content",

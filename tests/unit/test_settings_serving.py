@@ -13,6 +13,7 @@ from tests.unit.test_settings import assert_one, mistakes, put
 
 EGRESS = {"cidr": "10.0.5.10/32", "port": 3306}
 ROOT = Path(__file__).parents[2]
+SHARED = {"name": "uploads", "path": "/srv/up"}
 MISTAKES: list[tuple[str, object, str, tuple[str, ...]]] = [
     # place, value, key as shown without the project, what must be in the line
     ("php.resources.limits.memory", "1GB", "php.resources.limits.memory", ("'1GB'", "a size as Kubernetes", "256Mi")),
@@ -90,6 +91,19 @@ MISTAKES: list[tuple[str, object, str, tuple[str, ...]]] = [
         ("php.ini", {name: "1"}, f"php.ini.{name}", ("refused: the program sets it", "within seconds"))
         for name in ("realpath_cache_ttl", "opcache.validate_timestamps", "OPcache.revalidate_freq")
     ],
+    ("shared", {"uploads": "/srv/up"}, "shared", ("this is a mapping", "a list of directories", "[{name: uploads")),
+    ("shared", [{"name": "uploads"}], "shared[0].path", ("is missing", "the absolute path of a directory")),
+    ("shared", [SHARED | {"name": "../x"}], "shared[0].name", ("'../x'", "the name of one directory")),
+    ("shared", [SHARED | {"name": "php"}], "shared[0].name", ("'php' is refused: the site itself", "another name")),
+    ("shared", [SHARED | {"path": "srv/up"}], "shared[0].path", ("'srv/up'", "the absolute path")),
+    ("shared", [SHARED | {"path": "/etc/up"}], "shared[0].path", ("refused: the image's programs",)),
+    ("shared", [SHARED | {"path": "/var/www/up"}], "shared[0].path", ("mounted above /var/www/html", "elsewhere")),
+    ("shared", [SHARED | {"path": "/tmp"}], "shared[0].path", ("'/tmp' is here twice, first as php.writable[1]",)),
+    ("shared", [SHARED, SHARED | {"path": "/x"}], "shared[1].name", ("here twice", "shared[0].name")),
+    ("shared", [SHARED, SHARED | {"name": "x"}], "shared[1].path", ("here twice", "shared[0].path")),
+    ("shared", [SHARED | {"owner": "www-data"}], "shared[0].owner", ("'www-data' is text", "the number of a user")),
+    ("shared", [SHARED | {"mode": "0999"}], "shared[0].mode", ("'0999'", "mode in octal", "0770")),
+    ("shared", [SHARED | {"mode": 770}], "shared[0].mode", ("770 is a number", '"770", in quotes')),
     ("php.egress", {"cidr": "10.0.0.1/32"}, "php.egress", ("this is a mapping", "a list of what pods may connect to")),
     ("php.egress", [{"cidr": "10.0.0.1/32"}], "php.egress[0].port", ("is missing", "from 1 to 65535")),
     ("php.egress", [EGRESS | {"cidr": "db"}], "php.egress[0].cidr", ("'db'", "ADDRESS/BITS", "10.0.5.10/32")),
