@@ -35,6 +35,7 @@ class Subject(StrEnum):
     SERVICE = "service"
     PODS = "pods"
     CONTENT = "content"
+    SHARED = "shared"
     MOUNT = "mount"
     LABEL = "label"
     OTHER = "other"
@@ -157,11 +158,13 @@ def _ended(step: Step, minions: Minions) -> Destructive | None:
     elif subject is Subject.PODS:
         # A replaced controller is a roll: the new pods serve before the old ones go.
         ends = step.op is Op.DELETE or step.deleted_first or _emptied(step)
-    elif subject is Subject.CONTENT and step.name.endswith("-removal"):
+    elif subject in {Subject.CONTENT, Subject.SHARED} and step.name.endswith("-removal"):
         ends = ends and bool((step.old or {}).get("delete"))
     if not ends:
         return None
     name = minion if subject in {Subject.MOUNT, Subject.LABEL} else step.name
+    if subject is Subject.SHARED:
+        name = minion.removesuffix("-removal")
     if subject is Subject.NAMESPACE:
         name = shown(at(step.old, "metadata", "name"))
     return Destructive(
@@ -200,6 +203,9 @@ def _subject(step: Step) -> Subject | None:  # noqa: PLR0911 (a line a kind)
             return None  # what it provides for is told itself
         case "glusterfarm:index:ContentSync", _:
             return Subject.CONTENT
+        case "glusterfarm:index:SharedDirectories", _:
+            # What makes it deletes nothing; what it is removed with may.
+            return Subject.SHARED if step.name.endswith("-removal") else None
         case "glusterfarm:index:WebService", "kubernetes:core/v1:Service":
             return Subject.SERVICE
         case "glusterfarm:index:PhpController", "kubernetes:core/v1:ReplicationController":

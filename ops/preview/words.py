@@ -60,6 +60,7 @@ def _subject(subject: Subject, count: int) -> str:
         Subject.SERVICE: "the Service",
         Subject.PODS: "the controller of the pods",
         Subject.CONTENT: "the content's command",
+        Subject.SHARED: "the shared directory" if count == 1 else "the shared directories",
         Subject.MOUNT: f"the mount{many} on",
         Subject.LABEL: f"the node label{many} of",
         Subject.OTHER: f"the resource{many}",
@@ -91,6 +92,8 @@ def _meaning(it: Destructive, facts: Facts) -> str:  # noqa: PLR0911 (a line a c
                 if replaced
                 else "What is on the volume stays, and nobody publishes it any more."
             )
+        case Subject.SHARED:
+            return "**All that is in it is deleted from the volume.**"
         case Subject.MOUNT:
             return _mount(it, facts)
         case Subject.LABEL:

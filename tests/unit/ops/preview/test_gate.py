@@ -129,6 +129,29 @@ def test_a_removal_of_the_site_is_destructive_where_it_was_asked_for(ops: Run) -
     assert ops(*written(digest), "--gate")[0] == 1
 
 
+SHARED = "urn:pulumi:dev::glusterfarm::glusterfarm:index:SharedDirectories$command:local:Command::shared-uploads"
+
+
+def test_data_of_the_pods_is_destructive_where_its_removal_was_asked_for(ops: Run) -> None:
+    digest = edited("::content-removal", lambda step: step.update(urn=f"{SHARED}-removal"))
+    for step in digest["steps"]:
+        step["oldState"]["parent"] = "urn:pulumi:dev::glusterfarm::glusterfarm:index:SharedDirectories::shared"
+    assert json.loads(ops(*written(digest), "--json")[1])["destructive"] == []
+    for step in digest["steps"]:
+        if step["urn"].endswith("-removal"):
+            step["oldState"]["inputs"].update(delete="rm")
+    status, out, err = ops(*written(digest), "--gate")
+
+    assert status == 1
+    assert "**deleted**: the shared directory `uploads`. **All that is in it is deleted from the volume.**" in out
+    assert "delete or replace: shared;" in err
+
+
+def test_what_makes_a_shared_directory_takes_nothing_away(ops: Run) -> None:
+    digest = edited("::content-publish", lambda step: step.update(urn=SHARED))
+    assert json.loads(ops(*written(digest), "--json")[1])["destructive"] == []
+
+
 def test_what_is_not_known_here_is_not_taken_for_harmless(ops: Run) -> None:
     digest = edited(
         "::cluster", lambda step: step.update(urn="urn:pulumi:dev::glusterfarm::aws:s3/bucket:Bucket::logs")
