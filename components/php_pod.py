@@ -18,6 +18,8 @@ RELEASE_PATH = "/glusterfarm-release"
 #: Seconds a terminating pod goes on serving, so that every proxy forgets it before it stops.
 DRAIN_SECONDS = 5
 GRACE_SECONDS = 30
+#: Seconds after the cluster took a node for lost until pods start elsewhere (Kubernetes' own default is 300).
+LOST_SECONDS = 30
 
 
 def ini_name(name: str, ini: str) -> str:
@@ -47,6 +49,11 @@ def template(
         "nodeSelector": dict(mounted.placement),
         **confinement.of_pod(),
         "terminationGracePeriodSeconds": GRACE_SECONDS,
+        "tolerations": [
+            {"key": f"node.kubernetes.io/{state}", "operator": "Exists", "effect": "NoExecute"}
+            | {"tolerationSeconds": LOST_SECONDS}
+            for state in ("not-ready", "unreachable")
+        ],
         "topologySpreadConstraints": [
             {
                 "maxSkew": 1,

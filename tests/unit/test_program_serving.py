@@ -389,3 +389,12 @@ def test_another_shared_directory_touches_itself_and_rolls_the_pods(stack: Stack
     assert before.one(LOCAL, "shared-uploads").inputs == after.one(LOCAL, "shared-uploads").inputs
     assert template(before)["metadata"]["labels"] != template(after)["metadata"]["labels"]
     assert before.one(LOCAL, "content-publish").inputs == after.one(LOCAL, "content-publish").inputs
+
+
+def test_pods_of_a_minion_that_is_lost_start_elsewhere_within_a_minute(preview: Preview) -> None:
+    tolerated = {it["key"]: it for it in pod(preview())["tolerations"]}
+
+    assert tolerated.keys() == {"node.kubernetes.io/not-ready", "node.kubernetes.io/unreachable"}
+    for it in tolerated.values():
+        assert (it["effect"], it["operator"]) == ("NoExecute", "Exists")
+        assert it["tolerationSeconds"] <= 60
