@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.unit.ops.ci.conftest import TOKEN, FakeGitHub, Run
+from tests.support.github import TOKEN, FakeGitHub
+from tests.unit.ops.ci.conftest import Run
 
 TEXT = "## 3 changes: stack `prod`\n\n<!-- glusterfarm preview of prod -->\n"
 LIST, POST = "GET /issues/7/comments", "POST /issues/7/comments"

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.unit.ops.ci.conftest import FakeGitHub, Run
+from tests.support.github import FakeGitHub
+from tests.unit.ops.ci.conftest import Run
 
 MARK = "<!-- glusterfarm drift -->"
 

@@ -8,8 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.github import FakeGitHub
+from tests.support.repository import git
 from tests.support.stack import StackFiles, private_key
-from tests.unit.ops.ci.conftest import HEAD, FakeGitHub, FakePulumi, Run, git, job
+from tests.unit.ops.ci.conftest import HEAD, FakePulumi, Run, job
 from tests.unit.ops.preview.cases import RECORDED
 
 GIT = shutil.which("git") or ""

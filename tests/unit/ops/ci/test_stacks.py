@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.repository import git
 from tests.support.stack import StackFiles
-from tests.unit.ops.ci.conftest import Run, git, job
+from tests.unit.ops.ci.conftest import Run, job
 
 LAB = "note: dev is left out: its machines are the lab's\n"
 
