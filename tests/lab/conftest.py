@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import time
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,8 @@ from tests.support.project import Done, Project, command, copy_of_project
 
 #: Of the stack ``two``, on every minion.
 OTHER_PORT = 30081
+IMAGE = "glusterfarm.local/php:8.2"
+OTHER_IMAGE = "glusterfarm.local/php:next"
 
 
 def make(target: str) -> Done:
@@ -84,22 +87,55 @@ def project(lab: Lab, tmp_path: Path) -> Project:
     return copy_of_project(lab, tmp_path / "project")
 
 
+@contextmanager
+def another_stack(project: Project, name: str, port: int, **own: Mapping[str, object] | str) -> Iterator[None]:
+    """Another stack of the project, for the same machines, with a site, namespace and port of its own.
+
+    ``own`` is what else its configuration has of its own: a section's values, or a plain value. It is destroyed
+    afterwards, with its site.
+    """
+    config = yaml.safe_load((project.directory / "Pulumi.dev.yaml").read_text())["config"]
+    sections: dict[str, Mapping[str, object]] = {
+        "content": {"site": name, "deleteOnDestroy": True},
+        "service": {"nodePort": port},
+        "kubernetes": {"namespace": name},
+    }
+    for key, value in own.items():
+        if isinstance(value, str):
+            config[f"glusterfarm:{key}"] = value
+        else:
+            sections[key] = {**sections.get(key, {}), **value}
+    for key, values in sections.items():
+        config[f"glusterfarm:{key}"] |= values
+    made = project.pulumi("stack", "init", name, "--no-select")
+    assert made.status == 0, made.text
+    path = f"Pulumi.{name}.yaml"
+    salt = yaml.safe_load((project.directory / path).read_text())
+    project.write(path, yaml.safe_dump({**salt, "config": config}))
+    try:
+        yield
+    finally:
+        for words in (("destroy", "--yes", "--skip-preview"), ("stack", "rm", "--yes", "--preserve-config")):
+            done = project.pulumi(*words, "--stack", name)
+            assert done.status == 0 or "no stack named" in done.text, done.text
+
+
 @pytest.fixture
 def two(project: Project) -> Iterator[Project]:
-    """Another stack of the same project, for the same machines, with a site, namespace and port of its own."""
-    text = (project.directory / "Pulumi.dev.yaml").read_text()
-    config = yaml.safe_load(text)["config"]
-    config["glusterfarm:content"] |= {"site": "two", "deleteOnDestroy": True}
-    config["glusterfarm:service"] |= {"nodePort": OTHER_PORT}
-    config["glusterfarm:kubernetes"] |= {"namespace": "two"}
-    made = project.pulumi("stack", "init", "two", "--no-select")
-    assert made.status == 0, made.text
-    salt = yaml.safe_load((project.directory / "Pulumi.two.yaml").read_text())
-    project.write("Pulumi.two.yaml", yaml.safe_dump({**salt, "config": config}))
-    yield project
-    for words in (("destroy", "--yes", "--skip-preview"), ("stack", "rm", "--yes", "--preserve-config")):
-        done = project.pulumi(*words, "--stack", "two")
-        assert done.status == 0 or "no stack named" in done.text, done.text
+    """A project with another stack ``two`` beside dev."""
+    with another_stack(project, "two", OTHER_PORT):
+        yield project
+
+
+@pytest.fixture
+def other_image(lab: Lab) -> Iterator[str]:
+    """The lab's image by another name on every minion, which is another template."""
+    ctr = ["ctr", "--namespace", "k8s.io", "images"]
+    for minion in lab.minions():
+        lab.exec(minion.name, [*ctr, "tag", "--force", IMAGE, OTHER_IMAGE])
+    yield OTHER_IMAGE
+    for minion in lab.minions():
+        lab.exec(minion.name, [*ctr, "rm", OTHER_IMAGE], check=False)
 
 
 def get(url: str, timeout: float = 5) -> str:

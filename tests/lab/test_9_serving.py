@@ -12,13 +12,11 @@ from contextlib import contextmanager
 import pytest
 
 from lab.context import Lab
-from tests.lab.conftest import eventually, make
+from tests.lab.conftest import IMAGE, eventually
 from tests.lab.farm import PAGE, all_serve, fault, pods, report
 from tests.support.project import Done, Project
 from tests.support.visitor import Visit, Visitor
 
-IMAGE = "glusterfarm.local/php:8.2"
-OTHER_IMAGE = "glusterfarm.local/php:next"
 ROLLOUT_SECONDS = 20
 
 Record = Callable[[str, object], None]
@@ -50,21 +48,9 @@ def told(visits: list[Visit]) -> dict[str, int]:
     return dict(Counter(visit.fault for visit in visits))
 
 
-@pytest.fixture
-def other_image(lab: Lab) -> Iterator[str]:
-    """The same image by another name, which is another template."""
-    ctr = ["ctr", "--namespace", "k8s.io", "images"]
-    for minion in lab.minions():
-        lab.exec(minion.name, [*ctr, "tag", "--force", IMAGE, OTHER_IMAGE])
-    yield OTHER_IMAGE
-    make("up")
-    for minion in lab.minions():
-        lab.exec(minion.name, [*ctr, "rm", OTHER_IMAGE], check=False)
-
-
 @pytest.mark.timeout(600)
 def test_no_planned_change_costs_a_request(
-    lab: Lab, project: Project, other_image: str, record_property: Record
+    lab: Lab, project: Project, other_image: str, restored: None, record_property: Record
 ) -> None:
     config = "Pulumi.dev.yaml"
     changes: dict[str, tuple[tuple[str, str, str], ...]] = {

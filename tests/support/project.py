@@ -67,10 +67,10 @@ class Project:
         argv[0] = shutil.which("pulumi", path=environment["PATH"]) or "pulumi"
         return command(argv, cwd=self.directory, env=environment, timeout=600)
 
-    def ops(self, *words: str) -> Done:
+    def ops(self, *words: str, env: Mapping[str, str] | None = None) -> Done:
         """``python -m ops WORDS`` in this copy."""
-        environment = {**self.lab.environment(), **self.own}
-        return command([".venv/bin/python", "-m", "ops", *words], cwd=self.directory, env=environment, timeout=200)
+        environment = {**self.lab.environment(), **self.own, **(env or {})}
+        return command([".venv/bin/python", "-m", "ops", *words], cwd=self.directory, env=environment, timeout=600)
 
     def preview(self) -> dict[str, str]:
         """``{"Type name": operation}`` of every resource that a preview would not leave the same."""
