@@ -4,7 +4,7 @@ SYSTEM_PYTHON ?= python3
 TESTS_FAST := tests/unit tests/scripts
 
 .DEFAULT_GOAL := help
-.PHONY: help venv venv-only up deploy down status check format test test-fast test-unit test-soak bench-fanout bench-publish lock
+.PHONY: help venv venv-only up deploy down status check format test test-fast test-unit test-soak rehearse-pr bench-fanout bench-publish lock
 
 help:  ## list these commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -51,6 +51,9 @@ test-unit: venv-only check  ## the same on a host that is not to have a lab
 
 test-soak: venv  ## faults and kills at random moments, again and again (an hour; GLUSTERFARM_SOAK_ROUNDS=20)
 	$(PYTHON) -m pytest tests/soak -s
+
+rehearse-pr: venv  ## a pull request in the lab, with its comment to read: previewed, applied, looked after
+	$(PYTHON) -m pytest tests/lab/test_9_rehearsal.py -s
 
 bench-fanout:  ## how `pulumi up` of 100 minions compares with 100 bare commands (needs the lab; 20 minutes)
 	$(PYTHON) -m bench.fanout
