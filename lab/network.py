@@ -15,6 +15,9 @@ from lab.processes import run
 from lab.topology import Machine, Topology
 
 CHAIN = "GLUSTERFARM"
+#: Without one of its own a bridge has the lowest of its ports': when a machine came or went, the others lost the host
+#: until their next ARP. Locally administered.
+_ADDRESS = "02:67:66:61:72:6d"
 _RESOLVERS = (Path("/etc/resolv.conf"), Path("/run/systemd/resolve/resolv.conf"))
 
 Rule = tuple[str, ...]
@@ -57,7 +60,7 @@ def make(topology: Topology) -> None:
     """Make the bridge and the rules, those that are missing."""
     bridge = topology.bridge
     if not Path(f"/sys/class/net/{bridge}").exists():
-        run(["ip", "link", "add", "name", bridge, "type", "bridge", "forward_delay", "0"])
+        run(["ip", "link", "add", "name", bridge, "address", _ADDRESS, "type", "bridge", "forward_delay", "0"])
         run(["ip", "address", "add", f"{topology.gateway}/{topology.network.prefixlen}", "dev", bridge])
     run(["ip", "link", "set", bridge, "up"])
     for table, rules in (("nat", nat_rules(topology)), ("filter", [("-j", "ACCEPT")])):

@@ -31,16 +31,16 @@ def web_server_that_lies(lab: Lab, node: str) -> Iterator[None]:
     """
     process = lab.exec(node, ["pgrep", "-o", "apache2"]).stdout.strip()
     assert process, f"no web server runs on {node}"
-    inside = ["nsenter", "--mount", f"--target={process}"]
+    where = ["--namespace", process]  # the image has no mount of its own
     there = f"/proc/{process}/root{CONFIGURATION}"
-    lab.exec(node, [*inside, "mount", "-t", "tmpfs", "deceit", CONFIGURATION])
+    lab.exec(node, ["mount", *where, "-t", "tmpfs", "deceit", CONFIGURATION])
     try:
         lab.exec(node, ["tee", f"{there}/release"], stdin="000000000000\n")
         lab.exec(node, ["tee", f"{there}/deceit.conf"], stdin=ALIAS)
         lab.exec(node, ["kill", "-USR1", process])
         yield
     finally:
-        lab.exec(node, [*inside, "umount", CONFIGURATION])
+        lab.exec(node, ["umount", *where, CONFIGURATION])
         lab.exec(node, ["kill", "-USR1", process])
 
 

@@ -112,7 +112,7 @@ def test_a_deployer_killed_in_any_phase_leaves_whole_releases(
 
 
 def test_of_two_deployers_one_is_told_who_is_at_it(trial: Trial) -> None:
-    digest = trial.content(large("first"))
+    digest = trial.content(large("first") | {"huge": os.urandom(1 << 28)})
     running = trial.started()
     said(running, lambda line: "writing" in line)
     second = trial.publish()
@@ -140,7 +140,7 @@ def test_a_volume_that_is_full_keeps_what_is_live_and_the_next_publish_converges
         words = ["sh", "-c", f"echo x >{MOUNT}/{trial.name}-full"]
         return trial.lab.exec(trial.lab.minions()[0].name, words, check=False).returncode != 0
 
-    reserve(100)  # of each brick's disk, which is more than is free on any
+    reserve(99)  # per cent of a brick's disk to be kept free; 100 would be bytes
     try:
         eventually(full, seconds=30, what="the bricks notice, every few seconds")
         done = trial.publish()
