@@ -228,7 +228,10 @@ keep_lock() { # TOKEN HOLDER SECONDS COMMAND: in the directory that is the site'
     exec 9>>slots/lock
     lock -w "$HANDOVER_SECONDS" 9 || fail "another deployment is publishing $mount/$site: $(cut -d' ' -f2- slots/lock)" \
         "wait until it has ended, then run again"
-    printf '%s since %s, %s\n' "$1" "$(date -u +%Y-%m-%dT%H:%M:%SZ)" "$2" >slots/lock
+    # To the bricks, or a volume that takes no more would look like a lock that was lost.
+    said=$(printf '%s since %s, %s\n' "$1" "$(date -u +%Y-%m-%dT%H:%M:%SZ)" "$2" |
+        dd of=slots/lock conv=fsync status=none 2>&1) ||
+        fail "cannot write to $mount/$site: ${said##*: }" "see that the volume has space and its quorum, then run again"
     exec 8>>slots/writers
     lock -w "$ENDING_SECONDS" 8 || fail "a deployment that was cut off is still writing to $mount/$site" \
         "see what holds $mount/$site/slots/writers on the minions, or wait and run again"
