@@ -44,8 +44,10 @@ def end_without(output: pulumi.Output[T], why: str, *, after: pulumi.Output[Any]
 
     An engine that goes on after errors still deletes, at the end of a run, what was replaced in this one or before: it
     spares only what the failed step itself had depended on (CLI 3.259). After a program's own error it deletes nothing.
-    The program ends once it is known what became of the resource of ``after``, the last one.
+    The program ends once it is known what became of the resource of ``after``, the last one. A preview deletes nothing.
     """
+    if pulumi.runtime.is_dry_run():
+        return
 
     def ended(error: Exception) -> Any:
         if isinstance(error, ResourceRegistrationFailed):

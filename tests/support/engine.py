@@ -124,11 +124,13 @@ def run(
 ) -> Run:
     """Run ``program`` as a preview with ``config`` (full keys) and give what it registered; its errors come through.
 
-    The resource ``failing`` (type, name) is answered as the engine answers where it goes on after an error.
+    With a resource ``failing`` (type, name) it is an update, and that one is answered as the engine answers where it
+    goes on after an error.
     """
     registered: list[Registered] = []
     exports: dict[str, Any] = {}
-    mocks.set_mocks(_Providers(), PROJECT, stack, preview=True, monitor=_Monitor(registered, failing))
+    preview = failing is None
+    mocks.set_mocks(_Providers(), PROJECT, stack, preview=preview, monitor=_Monitor(registered, failing))
     set_all_config(dict(config or {}), list(secrets))
     settings.SETTINGS.rpc_manager.clear()
     settings.SETTINGS.outputs.clear()
