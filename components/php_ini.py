@@ -28,7 +28,7 @@ _SIZES: Final = (
     ),
     (
         0,
-        {"realpath_cache_size": "32M", "opcache.max_accelerated_files": "524521", "opcache.memory_consumption": "1024"},
+        {"realpath_cache_size": "32M", "opcache.max_accelerated_files": "524521", "opcache.memory_consumption": "512"},
     ),
 )
 #: Numbers, sizes, constants and what PHP computes of them; anything else is quoted, so that nothing is expanded.

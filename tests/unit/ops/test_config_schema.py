@@ -140,6 +140,8 @@ TABLE = [
     ("a private key in plain text", stack_of(full_config() | {"sshPrivateKey": "-----BEGIN"})),
     ("an encrypted structure", stack_of(full_config() | {"php": {"secure": "v1:abc"}})),
     ("an encrypted value inside", stack_of(with_put(full_config(), ("php", "env", "A"), {"secure": "v1:abc"}))),
+    ("a secret of the site in plain text", stack_of(full_config() | {"secretEnv": {"DB_PASSWORD": "correct horse"}})),
+    ("a secret of the site that is none's name", stack_of(full_config() | {"secretEnv": {"A-B": {"secure": "v1:a"}}})),
     ("text where a structure belongs", stack_of(full_config() | {"gluster": "MyVolume"})),
 ]
 
@@ -150,7 +152,8 @@ def test_a_stack_file_of_the_wrong_shape_is_refused(of_stacks: jsonschema.Draft2
 
 
 def test_an_encrypted_key_and_other_packages_settings_are_taken(of_stacks: jsonschema.Draft202012Validator) -> None:
-    data = stack_of(full_config() | {"sshPrivateKey": {"secure": "v1:abc"}})
+    secret = {"sshPrivateKey": {"secure": "v1:abc"}, "secretEnv": {"DB_PASSWORD": {"secure": "v1:abc"}}}
+    data = stack_of(full_config() | secret)
     data["config"] |= {"aws:region": "eu-central-1", "kubernetes:config:x": 1}
     of_stacks.validate({**data, "encryptionsalt": "v1:abc", "secretsprovider": "awskms://alias/x"})
 
