@@ -636,7 +636,7 @@ def test_a_required_setting_inside_another_that_is_missing_is_named(stack: Stack
         (
             "kubernets",
             "kubernetes",
-            "inventory, gluster, content, php, service, kubernetes, environment, secretEnv, sshPrivateKey",
+            "inventory, gluster, content, php, service, kubernetes, shared, environment, secretEnv, sshPrivateKey",
         ),
         ("ssh_private_key", "sshPrivateKey", "inventory, gluster"),
         ("gluster.mount_path", "mountPath", "servers, volume, mountPath, options"),
