@@ -6,6 +6,7 @@ import json
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -63,6 +64,15 @@ def test_what_is_not_deployed(ci: Run, pulumi: FakePulumi, project: StackFiles) 
     assert pulumi.calls == ""
 
 
+@pytest.fixture
+def interruptible() -> Iterator[None]:
+    """What a shell starts in the background ignores SIGINT, as does all that it starts: no script can trap it then."""
+    former = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, former)
+
+
+@pytest.mark.usefixtures("interruptible")
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_told_to_stop_it_lets_pulumi_come_to_its_end(pulumi: FakePulumi, tmp_path: Path, number: int) -> None:
     (pulumi.directory / "pulumi").write_text(
