@@ -11,6 +11,7 @@ help:  ## list these commands
 
 venv:  ## preflight, then what the host lacks and the virtual environment
 	@$(SYSTEM_PYTHON) -m lab.bootstrap
+	@$(PYTHON) -m lab.toolchain.workflows --only-build
 
 up: venv  ## everything: toolchain, lab, `pulumi up` of the dev stack; ends with the page it served
 	@$(PYTHON) -m lab up
@@ -27,6 +28,7 @@ status:  ## what runs in the lab
 
 venv-only:  ## only the virtual environment, on a host that is not to have a lab
 	@$(SYSTEM_PYTHON) -m lab.bootstrap --only-venv
+	@$(PYTHON) -m lab.toolchain.workflows --only-build
 
 check:  ## linters and types: ruff, mypy --strict, shellcheck, actionlint, zizmor (no network, no lab)
 	$(PYTHON) -m ruff check .
