@@ -175,6 +175,7 @@ class Settings:
     php: Php
     service: Service
     kubernetes: Kubernetes
+    environment: Stage
     shared: tuple[Shared, ...]
     secret_env: Mapping[str, pulumi.Output[str]]
     ssh_private_key: pulumi.Output[str] | None
@@ -400,6 +401,7 @@ def load() -> Settings:
         php=checked.php,
         service=checked.service,
         kubernetes=checked.kubernetes,
+        environment=checked.environment,
         shared=checked.shared,
         secret_env=FrozenMapping({it: pulumi.Output.secret(text) for it, text in checked.secret_env.items()}),
         ssh_private_key=None if checked.ssh_private_key is None else own.get_secret("sshPrivateKey"),

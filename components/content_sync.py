@@ -64,6 +64,7 @@ class ContentSync(pulumi.ComponentResource):
             f"{name}-removal",
             *(("publisher", "remove", *where, "--release", manifest.release) if content.delete_on_destroy else ()),
             over_ssh=True,
+            protect=farm.protected,
             parent=self,
             after=mounted.after,
         )

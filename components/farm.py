@@ -26,7 +26,9 @@ class Farm:
     """One stack's ground.
 
     ``stack`` names the owner of mounts and labels; ``inventory`` and ``kubeconfig`` are paths as the stack's
-    configuration writes them, relative to the project; ``private_key`` is secret, None means ssh-agent.
+    configuration writes them, relative to the project; ``private_key`` is secret, None means ssh-agent. ``protected``:
+    what cannot be had back (the namespace with all in it, the Service's address, the content) Pulumi is not to delete
+    nor replace, whatever the program says, until somebody has taken the protection off.
     """
 
     stack: str
@@ -37,6 +39,7 @@ class Farm:
     context: str | None
     namespace: str
     cluster: Provider
+    protected: bool
 
     @classmethod
     def of(cls, settings: Settings) -> Farm:
@@ -60,6 +63,7 @@ class Farm:
                 cluster_identifier=f"{settings.project}/{settings.stack}",
                 enable_server_side_apply=True,
             ),
+            protected=settings.environment == "prod",
         )
 
     def owner(self, minion: Minion) -> str:
@@ -135,6 +139,7 @@ class Farm:
         name: str,
         *words: str,
         over_ssh: bool = False,
+        protect: bool = False,
         parent: pulumi.Resource,
         after: Sequence[pulumi.Resource],
     ) -> local.Command:
@@ -149,7 +154,7 @@ class Farm:
                 delete=argv(PYTHON, "-m", *words) if words else None,
                 environment=self._key_environment() if over_ssh and words else None,
                 add_previous_output_in_env=False,
-                opts=pulumi.ResourceOptions(parent=parent, depends_on=list(after)),
+                opts=pulumi.ResourceOptions(parent=parent, depends_on=list(after), protect=protect),
             ),
             parent,
         )

@@ -57,7 +57,7 @@ class PhpController(pulumi.ComponentResource):
     ) -> None:
         super().__init__("glusterfarm:index:PhpController", name, None, opts)
         farm = content.mounted.farm
-        namespace = dependable(self._namespace(name, farm.namespace, farm.cluster), self)
+        namespace = dependable(self._namespace(name, farm), self)
         settings = php_ini.text(php, content.scripts)
         ini = ConfigMap(
             f"{name}-ini",
@@ -99,11 +99,11 @@ class PhpController(pulumi.ComponentResource):
         )
         self.register_outputs({"replicas": php.replicas})
 
-    def _namespace(self, name: str, namespace: str, cluster: pulumi.ProviderResource) -> Namespace:
+    def _namespace(self, name: str, farm: Farm) -> Namespace:
         return Namespace(
             f"{name}-namespace",
             metadata=ObjectMetaArgs(
-                name=namespace,
+                name=farm.namespace,
                 # hostPath, which is how pods reach the mount, is refused by the baseline and restricted profiles.
                 labels={
                     "pod-security.kubernetes.io/enforce": "privileged",
@@ -111,7 +111,7 @@ class PhpController(pulumi.ComponentResource):
                     "pod-security.kubernetes.io/audit": "restricted",
                 },
             ),
-            opts=pulumi.ResourceOptions(parent=self, provider=cluster),
+            opts=pulumi.ResourceOptions(parent=self, provider=farm.cluster, protect=farm.protected),
         )
 
     def _policy(self, name: str, farm: Farm, php: Php, namespace: Namespace) -> NetworkPolicy:

@@ -64,7 +64,9 @@ class WebService(pulumi.ComponentResource):
                     external_traffic_policy=None if service.type == "ClusterIP" else service.external_traffic_policy,
                     load_balancer_source_ranges=list(service.source_ranges) or None,
                 ),
-                opts=pulumi.ResourceOptions(parent=self, provider=farm.cluster, depends_on=list(pods.after)),
+                opts=pulumi.ResourceOptions(
+                    parent=self, provider=farm.cluster, depends_on=list(pods.after), protect=farm.protected
+                ),
             ),
             self,
         )

@@ -538,3 +538,15 @@ def test_main_only_wires() -> None:
     assert len(source.splitlines()) < 40
     forbidden = (ast.For, ast.While, ast.If, ast.IfExp, ast.FunctionDef, ast.Try)
     assert not [node for node in ast.walk(ast.parse(source)) if isinstance(node, forbidden)]
+
+
+def test_what_nobody_gets_back_is_protected_in_production_only(stack: StackFiles, preview: Preview) -> None:
+    assert not [resource.key for resource in preview().resources if resource.request.protect]
+    stack.values["environment"] = "prod"
+    stack.values["php"]["image"] = "glusterfarm.local/php@sha256:" + "0" * 64
+    protected = {resource.key for resource in preview().resources if resource.request.protect}
+    assert protected == {
+        ("kubernetes:core/v1:Namespace", "php-namespace"),
+        (SERVICE, "web"),
+        ("command:local:Command", "content-removal"),
+    }
