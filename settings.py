@@ -126,9 +126,7 @@ class StackConfig(Model):
     content: Annotated[Content, Rule("a mapping", {"source": "content", "site": "php"})] = Field(
         default=Content(), description=Content.__doc__
     )
-    php: Annotated[Php, Rule("a mapping", {"image": "docker.io/library/php:8.2-apache"})] = Field(
-        description=Php.__doc__
-    )
+    php: Annotated[Php, Rule("a mapping", {"image": "php:8.2-apache"})] = Field(description=Php.__doc__)
     service: Annotated[Service, Rule("a mapping", {"type": "NodePort", "port": 80})] = Field(
         default=Service(), description=Service.__doc__
     )

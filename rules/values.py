@@ -191,7 +191,7 @@ Image = Annotated[
     str,
     Rule(
         "an image reference, [REGISTRY/]NAME[:TAG][@sha256:DIGEST], the name in small letters",
-        "docker.io/library/php:8.2-apache",
+        "php:8.2-apache",
         rf"({_IMAGE_HOST}/)?{_IMAGE_PART}(/{_IMAGE_PART})*(:[A-Za-z0-9_][A-Za-z0-9_.-]{{0,127}})?(@sha256:[0-9a-f]{{64}})?",
         longest=500,
     ),
