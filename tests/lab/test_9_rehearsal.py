@@ -203,7 +203,7 @@ def decided_from(comment: str, project: Project, *, added: str, image: str, head
     content, *others = glance.partition("\n\n")[0].splitlines()
     assert content.startswith("- **Content**: 1 file changed; release `")
     assert others == [
-        "- **Minions**: 1 mounted (3 minions afterwards)",
+        f"- **Minions**: 1 mounted ({len(project.lab.minions())} minions afterwards)",
         "- **Pods**: **all are replaced by new ones**",
         "- **Service**: unchanged",
     ]

@@ -7,6 +7,7 @@ import re
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
 import pytest
@@ -165,3 +166,47 @@ def test_a_minion_that_is_drained_and_rebooted_costs_no_request(lab: Lab, record
         eventually(lambda: all_serve(lab), seconds=60, what="every pod serves")
     report(record_property, drained=round(drained - begun, 1), faults=told(seen.faults), visits=len(seen.visits))
     assert not seen.faults
+
+
+@pytest.mark.timeout(400)
+def test_an_address_of_a_load_balancer_is_awaited(lab: Lab, project: Project, restored: None) -> None:
+    """The lab has none that gives addresses: the test gives it, as a controller of a cloud would."""
+    del restored  # only to be done after this
+    project.edit("Pulumi.dev.yaml", "type: NodePort", "type: LoadBalancer")
+    with ThreadPoolExecutor() as background:
+        running = background.submit(up, project)
+
+        def kind() -> str:
+            return str(lab.kubectl("get", "service", "-n", "glusterfarm", "web", "-o", "jsonpath={.spec.type}").stdout)
+
+        eventually(lambda: kind() == "LoadBalancer", seconds=60, what="the Service is of the other type")
+        time.sleep(5)
+        assert not running.done(), "nobody has given an address yet"
+        status = json.dumps({"status": {"loadBalancer": {"ingress": [{"ip": "192.0.2.10"}]}}})
+        patch = ("patch", "service", "-n", "glusterfarm", "web", "--subresource=status", "--type=merge", "-p", status)
+        lab.kubectl(*patch)
+        running.result()
+    assert project.pulumi("stack", "output", "url").out.strip() == "http://192.0.2.10/"
+
+
+def test_what_serves_is_confined(lab: Lab) -> None:
+    """As the kernel of its minion sees it."""
+    pod = pods(lab)[0]
+    process = lab.exec(pod["node"], ["pgrep", "-o", "apache2"]).stdout.strip()
+    status = lab.exec(pod["node"], ["cat", f"/proc/{process}/status"]).stdout
+    told = dict(line.split(":\t") for line in status.splitlines() if ":\t" in line)
+    kill, setgid, setuid, net_bind_service = 5, 6, 7, 10
+    allowed = sum(1 << capability for capability in (kill, setgid, setuid, net_bind_service))
+    assert int(told["CapBnd"], 16) == int(told["CapEff"], 16) == allowed
+    assert told["NoNewPrivs"].strip() == "1"
+    assert told["Seccomp"].strip() == "2", "a filter"
+    mounts = lab.exec(pod["node"], ["cat", f"/proc/{process}/mountinfo"]).stdout.splitlines()
+    rights = {line.split()[4]: line.split()[5].split(",")[0] for line in mounts}
+    assert rights["/"] == rights["/var/www"] == "ro"
+    assert rights["/tmp"] == rights["/run"] == "rw"
+    assert "/var/run/secrets/kubernetes.io/serviceaccount" not in rights
+
+    policy = json.loads(lab.kubectl("get", "networkpolicy", "-n", "glusterfarm", "php", "-o", "json").stdout)["spec"]
+    assert policy["policyTypes"] == ["Ingress", "Egress"]
+    assert "egress" not in policy, "to nobody"
+    assert [port["port"] for rule in policy["ingress"] for port in rule["ports"]] == [80]

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import shutil
 import urllib.error
+import urllib.parse
+import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -12,7 +14,7 @@ import pytest
 from lab.context import Lab
 from publisher.manifest import Manifest
 from tests.lab.conftest import eventually, get
-from tests.lab.farm import all_serve, pods, report
+from tests.lab.farm import MOUNT, all_serve, pods, report
 from tests.lab.trial import Trial, outcome
 from tests.support.project import Project
 from tests.support.software import DOKUWIKI, WORDPRESS, content_of
@@ -60,6 +62,45 @@ def test_a_page_of_dokuwiki_is_served_by_the_farm(
         with pytest.raises(urllib.error.HTTPError, match="404"):
             get(f"{door}/install.php")
     assert {pod["name"] for pod in pods(lab)} == before, "no pod was replaced for it"
+
+
+def save(door: str, page: str, text: str) -> None:
+    """What a visitor's browser sends who edits a page of dokuwiki and saves it."""
+    form = {"id": page, "do[save]": "1", "wikitext": text, "summary": "", "prefix": "", "suffix": "", "date": ""}
+    data = urllib.parse.urlencode(form).encode()
+    with urllib.request.urlopen(f"{door}/doku.php", data=data, timeout=30) as answer:
+        assert answer.status == 200
+
+
+@pytest.mark.timeout(900)
+def test_a_page_saved_through_one_pod_is_read_through_every_other(
+    lab: Lab, wiki: Project, record_property: Callable[[str, object], None]
+) -> None:
+    """Its data is on a directory of the volume that the pods may write to; the release stays read-only for them."""
+    eventually(lambda: all_serve(lab), seconds=90, what="both pods serve")
+    for path in ("content/conf/local.php", "content/conf/preload.php"):
+        wiki.edit(path, "/tmp/dokuwiki", "/srv/dokuwiki/data")
+    wiki.edit("content/conf/local.php", "'edit,", "'")
+    shared = "  glusterfarm:shared:\n    - {name: dokuwiki, path: /srv/dokuwiki, deleteOnDestroy: true}\n"
+    wiki.edit("Pulumi.dev.yaml", "config:\n", f"config:\n{shared}")
+    wiki.edit("Pulumi.dev.yaml", "replicas: 2", "replicas: 3")
+    up = wiki.pulumi(*UP)
+    assert up.status == 0, up.text
+    doors = [f"http://{pod['ip']}" for pod in pods(lab)]
+    assert len(doors) == 3
+
+    for number, door in enumerate(doors):
+        text = f"Saved through pod number {number} of three."
+        save(door, "farm:shared", text)
+        for other in doors:
+            eventually(
+                lambda other=other, text=text: text in get(f"{other}/doku.php?id=farm:shared", timeout=30),  # type: ignore[misc]
+                seconds=10,
+                what=f"{other} gives what was saved through {door}",
+            )
+    seen = {lab.exec(it.name, ["cat", f"{MOUNT}/dokuwiki/data/pages/farm/shared.txt"]).stdout for it in lab.minions()}
+    assert seen == {text}
+    report(record_property, seconds=round(up.seconds, 1))
 
 
 @pytest.fixture
