@@ -78,12 +78,18 @@ def test_a_page_saved_through_one_pod_is_read_through_every_other(
 ) -> None:
     """Its data is on a directory of the volume that the pods may write to; the release stays read-only for them."""
     eventually(lambda: all_serve(lab), seconds=90, what="both pods serve")
-    for path in ("content/conf/local.php", "content/conf/preload.php"):
-        wiki.edit(path, "/tmp/dokuwiki", "/srv/dokuwiki/data")
-    wiki.edit("content/conf/local.php", "'edit,", "'")
     shared = "  glusterfarm:shared:\n    - {name: dokuwiki, path: /srv/dokuwiki, deleteOnDestroy: true}\n"
     wiki.edit("Pulumi.dev.yaml", "config:\n", f"config:\n{shared}")
     wiki.edit("Pulumi.dev.yaml", "replicas: 2", "replicas: 3")
+    first = wiki.pulumi(*UP)
+    assert first.status == 0, first.text
+    # First the place, then what is to be in it, then who uses it: pods of before have no such place.
+    where = f"{MOUNT}/dokuwiki/data"
+    lab.exec(lab.minions()[0].name, ["cp", "-r", f"{MOUNT}/php/html/data", where])
+    lab.exec(lab.minions()[0].name, ["chown", "-R", "33:33", where])
+    for path in ("content/conf/local.php", "content/conf/preload.php"):
+        wiki.edit(path, "/tmp/dokuwiki", "/srv/dokuwiki/data")
+    wiki.edit("content/conf/local.php", "'edit,", "'")
     up = wiki.pulumi(*UP)
     assert up.status == 0, up.text
     doors = [f"http://{pod['ip']}" for pod in pods(lab)]
@@ -98,7 +104,7 @@ def test_a_page_saved_through_one_pod_is_read_through_every_other(
                 seconds=10,
                 what=f"{other} gives what was saved through {door}",
             )
-    seen = {lab.exec(it.name, ["cat", f"{MOUNT}/dokuwiki/data/pages/farm/shared.txt"]).stdout for it in lab.minions()}
+    seen = {lab.exec(it.name, ["cat", f"{where}/pages/farm/shared.txt"]).stdout for it in lab.minions()}
     assert seen == {text}
     report(record_property, seconds=round(up.seconds, 1))
 
