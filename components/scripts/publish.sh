@@ -94,7 +94,9 @@ enter_site() {
     [ ! -L slots ] || fail "$mount/$site/slots is a symbolic link" "move it away; the publisher makes a directory"
     [ -d slots ] || for found in * .[!.]*; do
         case $found in slots.removed.*) continue ;; esac # by a `remove` that was cut off
-        if [ -e "$found" ] || [ -L "$found" ]; then foreign; fi
+        [ -e "$found" ] || [ -L "$found" ] || continue
+        # Asked again: a publish through another minion may just have begun, and it makes slots first.
+        if [ -d slots ]; then break; else foreign; fi
     done
 }
 
