@@ -115,7 +115,7 @@ find_live() { # sets $live to the live slot, '' for none, and $previous to the s
             read -r previous _ <"slots/$live.before" || previous=
             case $previous in [abc]) ;; *) previous= ;; esac
         fi
-    elif [ -e html ]; then
+    elif [ -e html ] && [ ! -L html ]; then # since: the first flip may just have been
         foreign
     fi
 }
