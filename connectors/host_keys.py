@@ -8,12 +8,9 @@ from typing import Final
 
 import asyncssh
 
-from connectors.ssh import ConnectError, explain
+from connectors.ssh import HOST_KEY_ALGORITHMS, ConnectError, explain
 
 _OF_RSA: Final = ("rsa-sha2-512", "rsa-sha2-256")
-_CURVES: Final = tuple(f"ecdsa-sha2-nistp{bits}" for bits in (256, 384, 521))
-#: What an inventory may pin, the best first.
-_ALL: Final[Sequence[str]] = ("ssh-ed25519", *_CURVES, *_OF_RSA)
 
 
 async def shown_by(
@@ -25,12 +22,9 @@ async def shown_by(
     """
     try:
         async with asyncio.timeout(timeout):
-            if like is not None:
-                try:
-                    return await _ask(host, port, _algorithms(like), tunnel)
-                except asyncssh.KeyExchangeFailed:
-                    pass  # it has none of that type any more
-            return await _ask(host, port, _ALL, tunnel)
+            # One list, the wanted type first: a server that has none of those asked for hangs up, and whether its
+            # reason arrives is a race.
+            return await _ask(host, port, [*_algorithms(like), *HOST_KEY_ALGORITHMS], tunnel)
     except (TimeoutError, OSError, asyncssh.Error) as error:
         raise ConnectError("; ".join(explain(error, timeout))) from None
 
@@ -40,7 +34,9 @@ def fingerprint(key: str) -> str:
     return asyncssh.import_public_key(key).get_fingerprint()
 
 
-def _algorithms(key: str) -> Sequence[str]:
+def _algorithms(key: str | None) -> Sequence[str]:
+    if key is None:
+        return ()
     kind = key.partition(" ")[0]
     others: Mapping[str, Sequence[str]] = {"ssh-rsa": _OF_RSA}
     return others.get(kind, (kind,))
@@ -48,7 +44,7 @@ def _algorithms(key: str) -> Sequence[str]:
 
 async def _ask(host: str, port: int, algorithms: Sequence[str], tunnel: asyncssh.SSHClientConnection | None) -> str:
     key = await asyncssh.get_server_host_key(
-        host, port, tunnel=tunnel or (), server_host_key_algs=list(algorithms), config=None
+        host, port, tunnel=tunnel or (), server_host_key_algs=list(dict.fromkeys(algorithms)), config=None
     )
     if key is None:
         raise asyncssh.ConnectionLost("it showed no host key")

@@ -23,8 +23,14 @@ _KEEPALIVE_SECONDS = 15  # a minion that vanished without a word is noticed afte
 _BEAT_SECONDS = 10  # how often a held command hears of us
 _TICK_SECONDS = 0.5  # how often ``run`` looks whether anything moves
 _CHUNK_BYTES = 1 << 16
-#: Asked for behind the pinned key's own type, so that a server without it shows what it has instead.
-_OTHER_HOST_KEYS = ("ssh-ed25519", *(f"ecdsa-sha2-nistp{bits}" for bits in (256, 384, 521)), "rsa-sha2-512")
+#: What an inventory may pin, the best first. All are asked for, behind the pinned key's own type, so that a server
+#: without that shows what it has instead.
+HOST_KEY_ALGORITHMS = (
+    "ssh-ed25519",
+    *(f"ecdsa-sha2-nistp{bits}" for bits in (256, 384, 521)),
+    "rsa-sha2-512",
+    "rsa-sha2-256",
+)
 #: Connections in use keep their bastion's watcher alive here; asyncio itself holds tasks only weakly.
 _watchers: set[asyncio.Task[None]] = set()
 
@@ -111,7 +117,7 @@ async def _dial(
             # Only this key, and nothing of the user's own: no ~/.ssh/config, known_hosts, keys or agent.
             known_hosts=([pinned], [], []),
             # A server that has none of the types asked for hangs up, and whether its reason arrives is a race.
-            server_host_key_algs=[*own_type, *_OTHER_HOST_KEYS],
+            server_host_key_algs=[*own_type, *HOST_KEY_ALGORITHMS],
             client_keys=keys,
             client_factory=lambda: client,
             config=None,
