@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import threading
 import time
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import yaml
 
-from tests.plugins.control_plane import ControlPlane, free_port
+from tests.plugins.control_plane import ControlPlane
 from tests.plugins.harness import Project
+from tests.support.ports import refusing_port
 
 MAP = """
     import pulumi_kubernetes as k8s
@@ -87,28 +90,43 @@ def test_kubeconfig_that_is_not_known_yet_is_no_error_at_preview(project: Projec
 
 def test_cluster_that_does_not_answer(project: Project, cluster: ControlPlane) -> None:
     content = yaml.safe_load(cluster.kubeconfig.read_text())
+    server = content["clusters"][0]["cluster"]["server"]
     kubeconfig = project.directory / "kubeconfig"
     given = {"kubeconfig": "kubeconfig"}
 
-    def point_to(server: str) -> None:
-        content["clusters"][0]["cluster"]["server"] = server
+    def point_to(address: str) -> None:
+        content["clusters"][0]["cluster"]["server"] = address
         kubeconfig.write_text(yaml.safe_dump(content))
 
     project.write(MAP)
-    server, nobody = content["clusters"][0]["cluster"]["server"], f"https://127.0.0.1:{free_port()}"
-    point_to(nobody)
-    assert project.preview(provider=given)["map"].op == "create"
-    started = time.monotonic()
-    run = project.up(provider=given, fails=True)
-    assert "configured Kubernetes cluster is unreachable" in run.diagnostics
-    assert time.monotonic() - started < 30
-    point_to(server)
-    project.up(provider=given)
-    point_to(nobody)
-    assert "PULUMI_K8S_DELETE_UNREACHABLE" in project.destroy(fails=True).text
-    project.environment["PULUMI_K8S_DELETE_UNREACHABLE"] = "true"
-    project.destroy()
-    assert "map" not in project.resources()
+    with refusing_port() as port:
+        nobody = f"https://127.0.0.1:{port}"
+        point_to(nobody)
+        assert project.preview(provider=given)["map"].op == "create"
+        started = time.monotonic()
+        run = project.up(provider=given, fails=True)
+        assert "configured Kubernetes cluster is unreachable" in run.diagnostics
+        assert time.monotonic() - started < 30
+        point_to(server)
+        project.up(provider=given)
+        point_to(nobody)
+        assert "PULUMI_K8S_DELETE_UNREACHABLE" in project.destroy(fails=True).text
+        project.environment["PULUMI_K8S_DELETE_UNREACHABLE"] = "true"
+        project.destroy()
+        assert "map" not in project.resources()
+
+
+def test_whoever_answers_without_tls_is_no_cluster(project: Project, cluster: ControlPlane) -> None:
+    content = yaml.safe_load(cluster.kubeconfig.read_text())
+    with ThreadingHTTPServer(("127.0.0.1", 0), BaseHTTPRequestHandler) as other:
+        threading.Thread(target=other.serve_forever, args=(0.05,), daemon=True).start()
+        content["clusters"][0]["cluster"]["server"] = f"https://127.0.0.1:{other.server_port}"
+        (project.directory / "kubeconfig").write_text(yaml.safe_dump(content))
+        project.write(MAP)
+        given = {"kubeconfig": "kubeconfig"}
+        assert project.preview(provider=given)["map"].op == "create"
+        assert "configured Kubernetes cluster is unreachable" in project.up(provider=given, fails=True).diagnostics
+        other.shutdown()
 
 
 def test_options_of_the_official_provider_are_tolerated(project: Project, cluster: ControlPlane) -> None:

@@ -14,9 +14,9 @@ from typing import Any
 import asyncssh
 import pytest
 
-from tests.plugins.control_plane import free_port
 from tests.plugins.harness import Project, Run, copy, is_secret
 from tests.plugins.ssh_server import SshServer
+from tests.support.ports import refusing_port
 
 CONNECT = """
     from pulumi_command import remote
@@ -106,13 +106,10 @@ def scene(template: Project, ssh: SshServer, agent: str, tmp_path_factory: pytes
     prepare(project, ssh, PROGRAM)
     project.environment["SSH_AUTH_SOCK"] = agent
     other = asyncssh.generate_private_key("ssh-ed25519")
-    run = project.up(
-        "--continue-on-error",
-        fails=True,
-        pin=other.export_public_key().decode(),
-        port=free_port(),
-        agent=agent,
-    )
+    with refusing_port() as port:
+        run = project.up(
+            "--continue-on-error", fails=True, pin=other.export_public_key().decode(), port=port, agent=agent
+        )
     return Scene(
         run=run,
         resources=project.resources(),
@@ -211,7 +208,7 @@ def test_only_what_changed_connects_and_delete_uses_the_states_connection(projec
 
 
 def test_dialling_is_repeated_and_bounded(project: Project, ssh: SshServer) -> None:
-    with socket.socket() as full:
+    with socket.socket() as full, refusing_port() as nobody:
         full.bind(("127.0.0.1", 0))
         full.listen(0)
         waiting = []
@@ -226,7 +223,7 @@ def test_dialling_is_repeated_and_bounded(project: Project, ssh: SshServer) -> N
             f"""
     silent = connection(port={full.getsockname()[1]}, per_dial_timeout=1, dial_error_limit=1)
     command("silent", "echo never", silent)
-    command("refused", "echo never", connection(port={free_port()}, dial_error_limit=2))
+    command("refused", "echo never", connection(port={nobody}, dial_error_limit=2))
     """,
         )
         started = time.monotonic()

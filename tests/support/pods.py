@@ -13,6 +13,8 @@ from pathlib import Path
 from typing import Any, Self
 from urllib.parse import parse_qs
 
+from tests.support.ports import free_port
+
 NAMESPACE = "farm"
 CONTROLLER = "php-1a2b"
 RELEASE = "0123456789ab"
@@ -85,7 +87,7 @@ class Farm:
     def __init__(self, directory: Path, count: int = 2) -> None:
         """Make ``count`` pods, on minion-1 and minion-2 in turn."""
         self._directory = directory
-        self.port = _free_port()
+        self.port = free_port()
         self.pods = [
             WebPod(name=f"{CONTROLLER}-{n}", node=f"minion-{n % 2 + 1}", ip=f"127.0.0.{n + 10}", port=self.port)
             for n in range(count)
@@ -239,8 +241,3 @@ def _api_of(farm: Farm) -> type[BaseHTTPRequestHandler]:
                 self.reply(404, json.dumps({"kind": "Status", "message": "not found"}).encode())
 
     return Handler
-
-
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        return int(server.getsockname()[1])

@@ -98,6 +98,8 @@ class Cluster:
                 )
                 found: Object = json.loads(answer.data)
             except ApiException as error:
+                if not error.status:  # the client's own: no TLS was made with whoever answers there
+                    raise UnreachableError(str(error.reason)) from None
                 raise _refused(error) from None
             except HTTPError as error:
                 raise UnreachableError(str(getattr(error, "reason", None) or error)) from None
