@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -91,6 +91,12 @@ class Cluster:
                 f"the cluster of {self._kubeconfig} does not answer ({' '.join(str(error).split())});"
                 " check that its API server is up and reachable from here"
             ) from None
+
+
+def is_ready(node: Mapping[str, Any]) -> bool:
+    """Whether a Node object's kubelet is heard of and well."""
+    conditions = (node.get("status") or {}).get("conditions") or []
+    return any(it["type"] == "Ready" and it["status"] == "True" for it in conditions)
 
 
 def _message(body: object) -> str:

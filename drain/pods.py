@@ -7,7 +7,7 @@ import time
 from dataclasses import dataclass
 from typing import Any
 
-from connectors.cluster import Cluster, NotThereError
+from connectors.cluster import Cluster, NotThereError, is_ready
 
 _EVERY_SECONDS = 0.5
 
@@ -31,7 +31,7 @@ class Node:
         such node, and whatever else ``Cluster.ask`` raises. On a node whose kubelet is silent nobody ends the pods:
         they are deleted and not waited for.
         """
-        silent = not _ready(self.cluster.ask(f"node {self.name}", self.cluster.core.read_node, self.name))
+        silent = not is_ready(self.cluster.ask(f"node {self.name}", self.cluster.core.read_node, self.name))
         seen: set[str] = set()
         until = time.monotonic() + timeout
         while pods := self._pods():
@@ -67,8 +67,3 @@ class Node:
             self.cluster.ask(
                 f"the deletion of pod {pod}", self.cluster.core.delete_namespaced_pod, pod, self.cluster.namespace
             )
-
-
-def _ready(node: dict[str, Any]) -> bool:
-    conditions = node.get("status", {}).get("conditions", [])
-    return any(one["type"] == "Ready" and one["status"] == "True" for one in conditions)

@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
-from connectors.cluster import Cluster, add_cluster_options
+from connectors.cluster import Cluster, add_cluster_options, is_ready
 from settings import StackConfig
 
 
@@ -65,8 +65,4 @@ def unready_nodes(kubeconfig: Path, context: str | None, namespace: str | None) 
     """The nodes that are NotReady: whose kubelet says so, or is not heard of. Blocks; raises ClusterError."""
     cluster = Cluster(kubeconfig=kubeconfig, context=context, namespace=namespace or "")
     nodes = cluster.ask("the nodes", cluster.core.list_node)["items"]
-    return frozenset(node["metadata"]["name"] for node in nodes if not _is_ready(node.get("status") or {}))
-
-
-def _is_ready(status: dict[str, list[dict[str, str]]]) -> bool:
-    return any(it["type"] == "Ready" and it["status"] == "True" for it in status.get("conditions") or [])
+    return frozenset(node["metadata"]["name"] for node in nodes if not is_ready(node))

@@ -1,10 +1,10 @@
-"""An API server that knows the nodes in a file, and nothing else."""
+"""An API server that knows nodes, and nothing else."""
 
 from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -17,6 +17,26 @@ _OUTSIDE_METADATA = ("spec", "status")
 @contextmanager
 def serving(nodes: Path) -> Iterator[dict[str, Any]]:
     """Serve what ``nodes`` says at each request: names to metadata, and spec and status; give a kubeconfig."""
+    with _serving(lambda: json.loads(nodes.read_text())) as kubeconfig:
+        yield kubeconfig
+
+
+@contextmanager
+def cluster_of(nodes: Mapping[str, str], directory: Path) -> Iterator[Path]:
+    """The kubeconfig of a cluster with these nodes; each is given what its Ready condition says, "" for none."""
+
+    def conditions(ready: str) -> list[dict[str, str]]:
+        pressure = {"type": "MemoryPressure", "status": "False"}
+        return [pressure, *([{"type": "Ready", "status": ready}] if ready else [])]
+
+    known = {name: {"status": {"conditions": conditions(ready)}} for name, ready in nodes.items()}
+    with _serving(lambda: known) as kubeconfig:
+        (directory / "kubeconfig").write_text(json.dumps(kubeconfig))
+        yield directory / "kubeconfig"
+
+
+@contextmanager
+def _serving(nodes: Callable[[], dict[str, Any]]) -> Iterator[dict[str, Any]]:
     api = ThreadingHTTPServer(("127.0.0.1", 0), _api(nodes))
     threading.Thread(target=api.serve_forever, args=(0.05,), daemon=True).start()
     try:
@@ -33,13 +53,12 @@ def serving(nodes: Path) -> Iterator[dict[str, Any]]:
         api.server_close()
 
 
-def _api(nodes: Path) -> type[BaseHTTPRequestHandler]:
+def _api(nodes: Callable[[], dict[str, Any]]) -> type[BaseHTTPRequestHandler]:
     class Api(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             address = urlsplit(self.path)
             label, _, value = dict(parse_qsl(address.query)).get("labelSelector", "").partition("=")
-            everything = json.loads(nodes.read_text())
-            known = {name: it for name, it in everything.items() if not label or it["labels"].get(label) == value}
+            known = {name: it for name, it in nodes().items() if not label or it["labels"].get(label) == value}
             body = json.dumps({"kind": "NodeList", "items": [_node(*it) for it in known.items()]}).encode()
             self.send_response(200 if address.path == "/api/v1/nodes" else 404)
             self.send_header("Content-Length", str(len(body)))

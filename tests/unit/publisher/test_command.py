@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 from publisher.manifest import PLAN_LINES, Manifest
-from tests.support.nodes import cluster_of
+from tests.support.api_server import cluster_of
 from tests.support.site import ONE, TWO, PublishedSite
 from tests.support.trees import Tree
 
