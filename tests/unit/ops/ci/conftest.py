@@ -6,13 +6,14 @@ import os
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import pytest
 import yaml
 
-from ops.__main__ import main
 from tests.support.github import FakeGitHub, github, job_environment
+from tests.support.ops import said_by
 from tests.support.repository import git
 from tests.support.stack import StackFiles
 
@@ -49,16 +50,7 @@ def ci(capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.M
     """Run `ops ci` in a directory of its own; give exit status, stdout and stderr."""
     monkeypatch.chdir(tmp_path)
 
-    def run(*words: str) -> tuple[int, str, str]:
-        capsys.readouterr()
-        try:
-            status = main(["ci", *words])
-        except SystemExit as end:
-            status = int(str(end.code))
-        said = capsys.readouterr()
-        return status, said.out, said.err
-
-    return run
+    return partial(said_by, capsys, "ci")
 
 
 @pytest.fixture

@@ -3,12 +3,13 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from ops.__main__ import main
+from tests.support.ops import said_by
 from tests.unit.ops.preview.cases import RECORDED
 
 Run = Callable[..., tuple[int, str, str]]
@@ -25,16 +26,7 @@ def ops(capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.
     """Run `ops preview` in a directory of its own; give exit status, stdout and stderr."""
     monkeypatch.chdir(tmp_path)
 
-    def run(*words: str) -> tuple[int, str, str]:
-        capsys.readouterr()
-        try:
-            status = main(["preview", *words])
-        except SystemExit as end:
-            status = int(str(end.code))
-        said = capsys.readouterr()
-        return status, said.out, said.err
-
-    return run
+    return partial(said_by, capsys, "preview")
 
 
 @pytest.fixture
