@@ -76,6 +76,14 @@ def lab(made: Done) -> Lab:
 
 
 @pytest.fixture
+def serving(lab: Lab) -> None:
+    """For tests that begin with a farm that serves from every pod."""
+    from tests.lab.farm import all_serve  # noqa: PLC0415 (which uses what is below)
+
+    eventually(lambda: all_serve(lab), seconds=90, what="both pods serve")
+
+
+@pytest.fixture
 def restored() -> Iterator[None]:
     """For tests that leave the farm other than they found it: `make up` afterwards."""
     yield

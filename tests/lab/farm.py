@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
 
 from lab.context import CHECKOUT, Lab
 from tests.lab.conftest import eventually, get
-from tests.support.project import command
+from tests.support.project import Project, command
 from tests.support.visitor import Visitor
 
 MOUNT = "/mnt/glusterfs"
@@ -79,6 +81,15 @@ def visitor(lab: Lab, *, timeout: float = 5) -> Visitor:
 def fault(kind: str, name: str) -> None:
     done = command([".venv/bin/python", "-m", "lab", "fault", kind, name])
     assert done.status == 0, done.text
+
+
+def publisher_in(project: Project) -> int:
+    """The process that publishes for ``project``; 0 when there is none."""
+    for pid in command(["pgrep", "--full", "--", "-m publisher publish"]).out.split():
+        with suppress(OSError):  # it has just ended
+            if Path(f"/proc/{pid}/cwd").resolve(strict=True) == project.directory:
+                return int(pid)
+    return 0
 
 
 def report(record: Callable[[str, object], None], **measured: object) -> None:

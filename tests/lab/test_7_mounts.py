@@ -11,14 +11,26 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
 import pytest
 import yaml
 
 from lab.context import Lab
 from tests.lab.conftest import eventually, make
-from tests.lab.farm import MOUNT, PAGE, a_fresh_pod, all_serve, client, fault, mounted, pods, report, serves, visitor
+from tests.lab.farm import (
+    MOUNT,
+    PAGE,
+    a_fresh_pod,
+    all_serve,
+    client,
+    fault,
+    mounted,
+    pods,
+    publisher_in,
+    report,
+    serves,
+    visitor,
+)
 from tests.support.project import Done, Project, command, copy_of_project
 from tests.support.visitor import Visitor
 
@@ -27,10 +39,7 @@ HEALER = "glusterfarm-heal-mnt-glusterfs.service"
 PING_TIMEOUT_SECONDS = 5
 
 
-@pytest.fixture(autouse=True)
-def serving(lab: Lab) -> None:
-    """Each test begins with a farm that serves from every pod."""
-    eventually(lambda: all_serve(lab), seconds=90, what="both pods serve")
+pytestmark = pytest.mark.usefixtures("serving")
 
 
 def test_a_killed_client_is_healed_under_its_pod(lab: Lab, record_property: Callable[[str, object], None]) -> None:
@@ -168,12 +177,6 @@ def test_a_rotated_key_disturbs_no_mount(lab: Lab, project: Project) -> None:
     assert {minion: client(lab, minion) for minion in minions} == before
 
 
-def publishing(project: Project) -> bool:
-    """Whether a publisher runs that was started in ``project``."""
-    pids = command(["pgrep", "--full", "--", "-m publisher publish"]).out.split()
-    return any(Path(f"/proc/{pid}/cwd").resolve() == project.directory for pid in pids)
-
-
 def test_an_up_killed_in_the_middle_is_taken_up_by_the_next(lab: Lab, project: Project) -> None:
     project.edit("content/helloworld.html", "Hello, world!", "Hello, half!")
     project.own_inventory()
@@ -188,11 +191,11 @@ def test_an_up_killed_in_the_middle_is_taken_up_by_the_next(lab: Lab, project: P
             stdout=output,
             stderr=subprocess.STDOUT,
         )
-        eventually(lambda: publishing(project), seconds=60, what="it is publishing")
+        eventually(lambda: publisher_in(project), seconds=60, what="it is publishing")
         up.send_signal(signal.SIGKILL)
         up.wait()
     # Nobody ends it, so it may well publish all of what this checkout never had, and the state knows nothing of it.
-    eventually(lambda: not publishing(project), seconds=60, what="the publisher has ended")
+    eventually(lambda: not publisher_in(project), seconds=60, what="the publisher has ended")
     done = command([".venv/bin/python", "-m", "lab", "deploy"])
 
     assert done.status == 0, done.text

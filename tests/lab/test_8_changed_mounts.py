@@ -9,7 +9,7 @@ import pytest
 
 from lab.context import Lab
 from tests.lab.conftest import eventually, make
-from tests.lab.farm import MOUNT, all_serve, client, mounted, pods, report, source, visitor
+from tests.lab.farm import MOUNT, client, mounted, pods, report, source, visitor
 from tests.support.project import Project
 from tests.support.visitor import Visitor
 
@@ -17,10 +17,7 @@ ELSEWHERE = "/mnt/elsewhere"
 OTHER = "OtherVolume"
 
 
-@pytest.fixture(autouse=True)
-def serving(lab: Lab) -> None:
-    """Each test begins with a farm that serves from every pod."""
-    eventually(lambda: all_serve(lab), seconds=90, what="both pods serve")
+pytestmark = pytest.mark.usefixtures("serving")
 
 
 @pytest.fixture

@@ -8,17 +8,14 @@ import pytest
 import yaml
 
 from lab.context import Lab
-from tests.lab.conftest import OTHER_PORT, eventually, get, make
-from tests.lab.farm import MOUNT, PAGE, all_serve, client, fault, mounted, visitor
+from tests.lab.conftest import OTHER_PORT, get, make
+from tests.lab.farm import MOUNT, PAGE, client, fault, mounted, visitor
 from tests.support.project import Project
 
 BY_HAND = "/mnt/by-hand"
 
 
-@pytest.fixture(autouse=True)
-def serving(lab: Lab) -> None:
-    """Each test begins with a farm that serves from every pod."""
-    eventually(lambda: all_serve(lab), seconds=90, what="both pods serve")
+pytestmark = pytest.mark.usefixtures("serving")
 
 
 def owners(lab: Lab, minion: str, path: str = MOUNT) -> list[str]:

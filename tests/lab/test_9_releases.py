@@ -10,14 +10,10 @@ import pytest
 
 from lab.context import Lab
 from tests.lab.conftest import eventually, get
-from tests.lab.farm import all_serve, pods, report
+from tests.lab.farm import pods, report
 from tests.support.project import Project, command
 
-
-@pytest.fixture(autouse=True)
-def serving(lab: Lab) -> None:
-    """Each test begins with a farm that serves from every pod."""
-    eventually(lambda: all_serve(lab), seconds=90, what="both pods serve")
+pytestmark = pytest.mark.usefixtures("serving")
 
 
 def everywhere(lab: Lab, page: str, text: str) -> bool:

@@ -23,10 +23,7 @@ ROLLOUT_SECONDS = 20
 Record = Callable[[str, object], None]
 
 
-@pytest.fixture(autouse=True)
-def serving(lab: Lab) -> None:
-    """Each test begins with a farm that serves from every pod."""
-    eventually(lambda: all_serve(lab), seconds=90, what="both pods serve")
+pytestmark = pytest.mark.usefixtures("serving")
 
 
 @contextmanager

@@ -39,7 +39,7 @@ def a_minion(lab: Lab, chance: random.Random) -> str:
 
 def kill_client(lab: Lab, chance: random.Random) -> str:
     minion = a_minion(lab, chance)
-    lab.exec(minion, ["kill", "-KILL", client(lab, minion)])
+    fault("kill-client", minion)
     return minion
 
 

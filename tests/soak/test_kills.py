@@ -15,7 +15,7 @@ import pytest
 
 from lab.context import Lab
 from tests.lab.conftest import eventually
-from tests.lab.farm import PAGE, all_serve, pods, report
+from tests.lab.farm import PAGE, all_serve, pods, publisher_in, report
 from tests.support.project import Project, command, copy_of_project
 from tests.support.visitor import Visitor
 
@@ -115,15 +115,4 @@ def appeared(project: Project, up: subprocess.Popen[bytes]) -> int:
         if publisher := publisher_in(project):
             return publisher
         time.sleep(0.05)
-    return 0
-
-
-def publisher_in(project: Project) -> int:
-    """The process that publishes for ``project``; 0 when there is none."""
-    for pid in command(["pgrep", "--full", "--", "-m publisher publish"]).out.split():
-        try:
-            if Path(f"/proc/{pid}/cwd").resolve() == project.directory:
-                return int(pid)
-        except OSError:
-            continue
     return 0
