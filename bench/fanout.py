@@ -4,7 +4,8 @@ Both go through the same provider, over SSH to the lab's machines, in turn. The 
 the lab's minions has a third of them, and the API server is given a Node for each (nothing runs there). Ours is the
 whole program: it mounts on each (an owner more of a mount that is there, for a mount itself is the minion's own work
 and a hundred minions do it side by side, which one machine under a hundred names cannot), labels each node, publishes
-and checks the farm. The peer is bench/bare: connect and run `true`.
+and checks the farm. The peer is bench/bare: connect and run `true`. `least` is that and a label on each node: what two
+resources a minion cost, whatever they do.
 
     make bench-fanout            or: python -m bench.fanout [--minions N] [--rounds N] [--json]
 
@@ -20,6 +21,7 @@ import sys
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -49,7 +51,8 @@ def main(words: Sequence[str] | None = None) -> int:
         print(error, file=sys.stderr)
         return 1
     about = {"minions": chosen.minions, "machines": len(lab.minions()), "rounds": chosen.rounds}
-    tell({"up_vs_bare": series.ratio("up", "bare")}, series, as_json=chosen.json, about=about)
+    ratios = {f"{name}_vs_bare": series.ratio(name, "bare") for name in ("up", "least")}
+    tell(ratios, series, as_json=chosen.json, about=about)
     return 0
 
 
@@ -73,10 +76,14 @@ def _race(lab: Lab, directory: Path, *, minions: int, rounds: int) -> Series:
             {**known[at % len(known)], "host": host, "name": name, "node": name}
             for at, (name, host) in enumerate(zip(names, hosts, strict=True))
         ]
-        bare = _bare(lab, directory / "bare", many)
+        peers = {
+            "bare": _bare(lab, directory / "bare", many, {}),
+            "least": _bare(lab, directory / "least", many, {"bare:kubeconfig": str(lab.paths.kubeconfig)}),
+        }
         for _ in range(rounds):
-            series.take("bare", lambda: _pulumi(bare, "up", environment))
-            _pulumi(bare, "destroy", environment)
+            for name, peer in peers.items():
+                series.take(name, partial(_pulumi, peer, "up", environment))
+                _pulumi(peer, "destroy", environment)
             _write_inventory(farm, [*known, *many])
             series.take("up", lambda: _pulumi(farm, "up", environment))
             _write_inventory(farm, known)
@@ -143,15 +150,15 @@ def _farm(
         _must(farm.pulumi("stack", "rm", "--yes", "--stack", STACK))
 
 
-def _bare(lab: Lab, directory: Path, minions: Sequence[dict[str, Any]]) -> Project:
-    """The peer's project; its state goes with ``directory``."""
+def _bare(lab: Lab, directory: Path, minions: Sequence[dict[str, Any]], config: dict[str, Any]) -> Project:
+    """A peer's project; its state goes with ``directory``."""
     shutil.copytree(CHECKOUT / "bench" / "bare", directory)
     for shared in (".venv", "settings.py", "rules"):
         (directory / shared).symlink_to(CHECKOUT / shared)
     (directory / "state").mkdir()
     bare = Project(directory=directory, lab=lab, own={"PULUMI_BACKEND_URL": f"file://{directory}/state"})
     _write_inventory(bare, minions)
-    _init(bare, {"bare:inventory": "inventory.yaml"})
+    _init(bare, {"bare:inventory": "inventory.yaml", **config})
     return bare
 
 
