@@ -299,7 +299,7 @@ refuse_bad_place() {
 
 # What another stack relies on is not changed under it. Our own stack's owners are us: a renamed minion has two.
 refuse_quarrel() {
-    others=$(owners | grep -v -F -- "${OWNER%/*}/" | tr '\n' ' ')
+    others=$(owners | while read -r owner; do [ "${owner%/*}" = "${OWNER%/*}" ] || printf '%s ' "$owner"; done)
     [ -z "$others" ] || [ "$SETTLED" = "$WANTED" ] ||
         fail "$MOUNT also belongs to ${others% }, with volume and options '$SETTLED' where '$WANTED' is wanted" \
             'give both the same, or choose another mount path'

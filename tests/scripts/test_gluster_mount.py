@@ -230,6 +230,14 @@ def test_a_failed_second_owner_leaves_the_first_ones_mount(machine: Machine) -> 
     assert (after["owners"], after["client"]) == ([OWNER], first["client"])
 
 
+def test_a_stack_whose_name_ends_alike_is_another_one(machine: Machine) -> None:
+    first = mount(machine, owner="nonprod/minion-1").json
+    done = mount(machine, owner="prod/minion-1", options="acl")
+    assert done.status == 1
+    assert "also belongs to nonprod/minion-1" in done.err
+    assert status(machine).json["client"] == first["client"]
+
+
 def test_selinux_that_forbids_it_is_named(machine: Machine) -> None:
     machine.stub("getenforce", "echo Enforcing")
     machine.stub("getsebool", 'echo "$1 --> off"')
