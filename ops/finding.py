@@ -26,8 +26,7 @@ class Finding:
 
     def line(self) -> str:
         """The finding on one line of plain text, whatever a minion said."""
-        who = self.minion or ("site" if self.what in ("release", "content") else "cluster")
-        return plain(f"{who}: {self.what}: found {self.found}, wanted {self.wanted}; {self.remedy}")
+        return plain(f"{self.minion or shared(self.what)}: {self.what}: found {self.found}, wanted {self.wanted}; {self.remedy}")
 
     def json(self) -> dict[str, object]:
         """The finding for a machine to read."""
@@ -35,6 +34,11 @@ class Finding:
         if not self.slot:
             del told["slot"]
         return told
+
+
+def shared(what: str) -> str:
+    """Whose ``what`` is that is no minion's."""
+    return "site" if what in {"release", "content"} else "cluster"
 
 
 def plain(text: str, widest: int = 1000) -> str:

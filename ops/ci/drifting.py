@@ -20,6 +20,7 @@ from ops.ci.credentials import lent
 from ops.ci.event import summary
 from ops.config.checking import report_of
 from ops.errors import OpsError
+from ops.finding import shared
 from ops.preview.fit import Section, fit
 from ops.preview.markdown import code, fenced
 from ops.preview.raw import raw_lines
@@ -101,7 +102,7 @@ def _minions(stack: str, scrub: Scrub) -> Look:
 
 def _line(finding: Any, scrub: Scrub) -> str:
     told = {key: scrub.text(str(value)) for key, value in finding.items()} if isinstance(finding, dict) else {}
-    who = code(told["minion"], widest=100) if told.get("minion") else "the cluster"
+    who = code(told["minion"], widest=100) if told.get("minion") else f"the {shared(told.get('what', ''))}"
     what, found, wanted, remedy = (code(told.get(key, "")) for key in ("what", "found", "wanted", "remedy"))
     return f"{who}: {what}: found {found}, wanted {wanted}. {remedy}"
 

@@ -60,17 +60,20 @@ def test_no_drift(ci: Run, pulumi: FakePulumi, minions: Look, tmp_path: Path) ->
 
 
 def test_drift_of_a_minion_is_told_by_its_name(ci: Run, pulumi: FakePulumi, minions: Look) -> None:
-    minions(FINDING, {**FINDING, "minion": "", "found": "password=hunter2"}, status=1)
+    of_all = {**FINDING, "minion": "", "what": "content"}
+    minions(FINDING, of_all, {**of_all, "what": "cluster", "found": "password=hunter2"}, status=1)
     pulumi.says("refresh", refresh("drift-none"))
 
     status, out, _ = ci("drift", "--stack", "prod", "--output", "out")
 
     assert status == 1
     assert out == (
-        "## 2 findings: stack `prod`\n\n### Minions and their nodes\n\n"
+        "## 3 findings: stack `prod`\n\n### Minions and their nodes\n\n"
         "- `minion-2`: `mount`: found `` nothing `@team` ``, wanted `a mount of gluster-1:MyVolume`."
         " `` `python -m ops drift --repair` mends it ``\n"
-        "- the cluster: `mount`: found `password=[secret]`, wanted `a mount of gluster-1:MyVolume`."
+        "- the site: `content`: found `` nothing `@team` ``, wanted `a mount of gluster-1:MyVolume`."
+        " `` `python -m ops drift --repair` mends it ``\n"
+        "- the cluster: `cluster`: found `password=[secret]`, wanted `a mount of gluster-1:MyVolume`."
         " `` `python -m ops drift --repair` mends it ``\n"
     )
 
