@@ -7,6 +7,7 @@ what it was before. `peers` write into a directory of their own, in place.
 
     make bench-publish          or: python -m bench.publish [--files N] [--rounds N] [--latency MS,...] [--json]
     python -m bench.publish --inventory FILE --mount-path DIR --volume NAME    on minions of yours instead of the lab's
+    python -m bench.publish --only first --latency 0 --peers tar               a slice of it
     python -m bench.publish --loopback --files 200                             to try it: no figure means anything
 
 The first minion of the inventory is the one that all copy through; rsync must be on it and here. In the lab:
@@ -87,6 +88,11 @@ def _parser() -> argparse.ArgumentParser:
         metavar="MS,...",
         help="milliseconds of round trip that are added between here and the minions; all is done with each"
         " (default: 0,20). With any, SFTP is timed once only: it takes many minutes",
+    )
+    parser.add_argument(
+        "--only",
+        choices=("first", "later"),
+        help="the first publishes, or those after them; the whole takes long (default: both)",
     )
     parser.add_argument("--peers", type=_peers, default=PEERS, metavar="P,...", help="of rsync,tar,sftp (all)")
     parser.add_argument("--rsync", default="rsync", metavar="PROGRAM", help="the rsync here")
@@ -203,8 +209,9 @@ def _race(
         )
         try:
             race.clear()
-            race.first()
-            return race.later()
+            if chosen.only != "later":
+                race.first()
+            return {} if chosen.only == "first" else race.later()
         finally:
             race.clear()
 

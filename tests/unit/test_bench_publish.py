@@ -48,6 +48,17 @@ def test_it_times_ours_and_each_peer_and_leaves_nothing(
         assert name == "rsync" or len((copied[name] - {""}).pop().splitlines()) == 30
 
 
+@pytest.mark.timeout(240)
+@pytest.mark.parametrize(("only", "other"), [("first", "ten_changed_ours"), ("later", "first_ours")])
+def test_a_slice_of_it_times_nothing_else(capsys: pytest.CaptureFixture[str], only: str, other: str) -> None:
+    size = ["--files", "30", "--megabytes", "1", "--rounds", "1", "--latency", "0"]
+    assert main(["--loopback", *size, "--peers", "tar", "--only", only, "--json"]) == 0
+    timed = json.loads(capsys.readouterr().out)["seconds"].keys()
+    assert timed
+    assert other not in timed
+    assert ("first_tar" in timed) is (only == "first")
+
+
 def test_a_latency_or_a_peer_that_is_none_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
     for words, said in ((["--latency", "fast"], "whole numbers of milliseconds"), (["--peers", "scp"], "is none of")):
         with pytest.raises(SystemExit) as ended:
