@@ -9,6 +9,7 @@ from bisect import bisect_left
 from pathlib import Path
 from typing import Final
 
+from connectors import KEY_VARIABLE
 from publisher.manifest import Manifest
 
 _SECONDS: Final = 10
@@ -45,8 +46,12 @@ def _dirty(status: bytes, inside: bytes, manifest: Manifest) -> bool:
 
 
 def _git(source: Path, *words: str) -> bytes | None:
-    # Inside a hook of git its variables name another repository.
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
+    # Inside a hook of git its variables name another repository. And git runs what a repository's configuration says.
+    environment = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(("GIT_", "PULUMI_")) and name != KEY_VARIABLE
+    }
     try:
         return subprocess.run(
             ["git", "-C", str(source), "-c", "core.fsmonitor=false", *words],

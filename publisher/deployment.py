@@ -58,9 +58,10 @@ async def _look_ahead(site: Site, seen: State | None, release: str, known: dict[
             needed = slot
         case Unchanged():
             return
-    if needed is not None and (held := seen.releases[needed]) is not None:
+    if needed is not None and seen.releases[needed] is not None:
         with contextlib.suppress(PublishError, ConnectError):  # what is wrong there is told when it matters
-            known[held] = await site.manifest(needed)
+            found = await site.manifest(needed)
+            known[found.release] = found  # nobody holds the lock yet: the slot may be another release's by now
 
 
 def holder() -> str:

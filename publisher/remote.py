@@ -94,8 +94,9 @@ class Site:
         """
         verb = "link_digests" if links else "digests"
         patience = PATIENCE_SECONDS + size / SLOWEST_READER
-        listed = await self._run(verb, slot, input=_terminated(paths), patience=patience)
-        return {record[66:]: record[:64].decode() for record in listed.split(b"\0") if record}
+        # A file called - would be their standard input to the programs that read it.
+        listed = await self._run(verb, slot, input=_terminated(b"./" + path for path in paths), patience=patience)
+        return {record[68:]: record[:64].decode() for record in listed.split(b"\0") if record}
 
     async def paths(self, slot: Slot) -> dict[bytes, str]:
         """What is in the slot besides directories and what is the publisher's own, with find's letter for its type."""

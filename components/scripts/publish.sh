@@ -227,6 +227,8 @@ hold() { # TOKEN HOLDER SECONDS
 keep_lock() { # TOKEN HOLDER SECONDS COMMAND: in the directory that is the site's; the command says a line once it is locked
     command -v flock >/dev/null || fail "the command flock is missing" "install util-linux"
     [ -d slots ] || mkdir slots 2>/dev/null || [ -d slots ]
+    # Who deploys, and from where, is nothing for a web server, which has all of the site.
+    [ -e slots/lock ] || (umask 077 && : >>slots/lock) || :
     exec 9>>slots/lock
     lock -w "$HANDOVER_SECONDS" 9 || fail "another deployment is publishing $mount/$site: $(cut -d' ' -f2- slots/lock)" \
         "wait until it has ended, then run again"

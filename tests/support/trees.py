@@ -43,7 +43,7 @@ _names = (
     .filter(lambda name: name not in {b".", b"..", b".git", b".publishignore"} | RESERVED)
 )
 # Few names and small contents, so that two trees have much in common and differ in kind under the same name.
-_few = st.sampled_from([b"index.php", b"-x", b"a b", b"d", b"l\nk", b"\xfe"])
+_few = st.sampled_from([b"index.php", b"-x", b"-", b"a b", b"d", b"l\nk", b"\xfe"])
 _files = st.tuples(st.sampled_from([b"", b"1", b"2", b"same"]) | st.binary(max_size=40), st.booleans())
 _links = _names.map(lambda name: b"nowhere/" + name)
 _trees = st.recursive(

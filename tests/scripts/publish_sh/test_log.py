@@ -135,7 +135,8 @@ def test_the_log_is_bounded_and_a_torn_line_breaks_nothing(locked: Volume) -> No
 def test_only_root_reads_who_publishes(locked: Volume) -> None:
     locked.umask = 0
     locked.publish("a", {b"x": b"1"})
-    assert stat.S_IMODE((locked.path / "slots" / "releases.log").stat().st_mode) == 0o600
+    for name in ("releases.log", "lock"):
+        assert stat.S_IMODE((locked.path / "slots" / name).stat().st_mode) == 0o600
 
 
 @pytest.mark.parametrize("who", ["'\"; $(id) `id` %s %d \\n \\", "ü€\u202e", "x" * 5000, '"}\n{"when": "never"}'])

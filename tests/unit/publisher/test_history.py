@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from connectors import KEY_VARIABLE
 from publisher import verify
 from publisher.commit import commit_of
 from publisher.history import parse_log
@@ -123,6 +124,24 @@ def test_the_commit_of_a_content_directory(tmp_path: Path, monkeypatch: pytest.M
     assert commit(content) == f"{head}-dirty", "as in a hook of git"
     monkeypatch.setenv("PATH", str(tmp_path))
     assert commit(content) is None, "no git"
+
+
+def test_what_git_runs_for_a_repository_is_told_no_secret(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    content, told = tmp_path / "content", tmp_path / "told"
+    content.mkdir()
+    (content / ".gitattributes").write_text("page filter=tell\n")
+    (content / "page").write_text("1")
+    git(content, "init", "--quiet")
+    git(content, "config", "filter.tell.clean", f"env >>'{told}'; cat")
+    git(content, "add", ".")
+    git(content, "commit", "--quiet", "--message", "one")
+    (content / "page").write_text("2")
+    told.unlink()
+    for name in (KEY_VARIABLE, "PULUMI_CONFIG_PASSPHRASE"):
+        monkeypatch.setenv(name, "hunter2")
+    assert str(commit(content)).endswith("-dirty")
+    assert "PATH=" in told.read_text(), "it ran"
+    assert "hunter2" not in told.read_text()
 
 
 def test_what_is_not_published_makes_no_commit_dirty(tmp_path: Path) -> None:

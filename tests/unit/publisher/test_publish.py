@@ -45,6 +45,11 @@ def test_only_what_differs_is_written_and_changed_files_are_new_files(site: Publ
     assert site.live() == TWO | {b"index.php": (b"four", False)}
 
 
+def test_a_file_whose_name_stands_for_the_standard_input_elsewhere(site: PublishedSite) -> None:
+    site.publish({b"-": (b"dash", False), b"--": (b"two", False)})
+    assert site.live() == {b"-": (b"dash", False), b"--": (b"two", False)}
+
+
 def test_the_same_content_again_writes_nothing_and_is_verified(site: PublishedSite) -> None:
     site.publish(ONE)
     for minion in site.minions:
