@@ -11,7 +11,7 @@ from pulumi_kubernetes.core.v1 import ConfigMap, Namespace, ReplicationControlle
 from pulumi_kubernetes.meta.v1 import ObjectMetaArgs
 from pulumi_kubernetes.networking.v1 import NetworkPolicy
 
-from components import labels, php_ini, php_pod, pod_network, pod_secret
+from components import labels, php_pod, pod_network, pod_secret
 from components.content_sync import PublishedContent
 from components.failures import dependable
 from components.farm import Farm
@@ -58,11 +58,11 @@ class PhpController(pulumi.ComponentResource):
         super().__init__("glusterfarm:index:PhpController", name, None, opts)
         farm = content.mounted.farm
         namespace = dependable(self._namespace(name, farm), self)
-        settings = php_ini.text(php, content.scripts)
+        settings = php_pod.settings(php, content.scripts)
         ini = ConfigMap(
             f"{name}-ini",
-            metadata=ObjectMetaArgs(name=php_pod.ini_name(name, settings), namespace=farm.namespace),
-            data={"glusterfarm.ini": settings},
+            metadata=ObjectMetaArgs(name=php_pod.settings_name(name, settings), namespace=farm.namespace),
+            data=dict(settings),
             opts=pulumi.ResourceOptions(parent=self, provider=farm.cluster, depends_on=[namespace]),
         )
         ground: list[pulumi.Resource] = [

@@ -7,7 +7,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from components import confinement, labels, php_ini, pod_site
+from components import confinement, labels, php_ini, pod_site, static_cache
 from components.content_sync import PublishedContent
 from components.shared_directory import SharedDirectory
 from rules.serving import Php
@@ -22,9 +22,14 @@ GRACE_SECONDS = 30
 LOST_SECONDS = 30
 
 
-def ini_name(name: str, ini: str) -> str:
-    """The ini's ConfigMap, named after what it holds: another ini is another template, and so rolls the pods."""
-    return f"{name}-ini-{_digest(ini)}"
+def settings(php: Php, scripts: int) -> Mapping[str, str]:
+    """The files that the pods are given besides the image's own, by name, for a site of so many PHP files."""
+    return {"glusterfarm.ini": php_ini.text(php, scripts), **(static_cache.files() if php.static_cache else {})}
+
+
+def settings_name(name: str, files: Mapping[str, str]) -> str:
+    """Their ConfigMap, named after what it holds: other settings are another template, and so roll the pods."""
+    return f"{name}-ini-{_digest(json.dumps(dict(files), sort_keys=True))}"
 
 
 def template(
@@ -45,6 +50,7 @@ def template(
     site = pod_site.seen(content, php)
     scratch, scratch_mounts = confinement.writable(php)
     kept, kept_mounts = pod_site.shared(shared)
+    cache_mounts = static_cache.mounts("ini") if php.static_cache else []
     spec: dict[str, Any] = {
         "nodeSelector": dict(mounted.placement),
         **confinement.of_pod(),
@@ -60,18 +66,21 @@ def template(
                 "topologyKey": "kubernetes.io/hostname",
                 "whenUnsatisfiable": "ScheduleAnyway",
                 "labelSelector": {"matchLabels": dict(pods)},
+                # Each template's pods by themselves: those of before are about to go, and would draw these together.
+                "matchLabelKeys": [labels.TEMPLATE_LABEL],
             }
         ],
-        "containers": [_container(php, [*site.mounts, *kept_mounts, *scratch_mounts], secrets or {})],
+        "containers": [_container(php, [*site.mounts, *kept_mounts, *scratch_mounts, *cache_mounts], secrets or {})],
         "volumes": [
             *site.volumes,
             *kept,
-            {"name": "ini", "configMap": {"name": ini_name(name, php_ini.text(php, content.scripts))}},
+            {"name": "ini", "configMap": {"name": settings_name(name, settings(php, content.scripts))}},
             {
                 "name": "pod",
                 "downwardAPI": {"items": [{"path": "name", "fieldRef": {"fieldPath": "metadata.name"}}]},
             },
             *scratch,
+            *(static_cache.volumes() if php.static_cache else []),
         ],
     }
     if site.init_containers:

@@ -188,6 +188,11 @@ class Php(Model):
         description="PHP's settings besides those of the image, which they win over.",
         json_schema_extra={"additionalProperties": False},
     )
+    static_cache: v.Switch = Field(
+        default=False,
+        description="For an image with Apache as Debian has it: whether static files are kept in the pod's memory, "
+        "64 MiB at most, for up to 2 seconds.",
+    )
     resources: Annotated[Resources, Rule("a mapping", _RESOURCES)] = Field(
         default=Resources(), description="What a pod is promised, and what it may use at most."
     )

@@ -7,7 +7,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -56,12 +56,18 @@ def unpack(archive: Path, directory: Path) -> Path:
 
 
 @contextmanager
-def serving(image: Path, directory: Path, site: Path) -> Iterator[Container]:
+def serving(
+    image: Path, directory: Path, site: Path, *, files: Mapping[str, str] | None = None, options: Sequence[str] = ()
+) -> Iterator[Container]:
     """The PHP image, serving ``site`` (the directory with ``html``), until the context ends.
 
-    Its name, php-x7k2p, is where a link in the site expects a pod's. ``directory`` is scratch space.
+    Its name, php-x7k2p, is where a link in the site expects a pod's. ``directory`` is scratch space; ``files`` are
+    texts of files that are added to the image, by path, and ``options`` more of systemd-nspawn's.
     """
     root = unpack(image, directory)
+    for path, text in (files or {}).items():
+        (root / path.lstrip("/")).parent.mkdir(parents=True, exist_ok=True)
+        (root / path.lstrip("/")).write_text(text)
     for mount_point in ("etc/glusterfarm/pod", "etc/ini"):
         (root / mount_point).mkdir(parents=True)
     pod, ini = (directory / name for name in ("pod", "ini"))
@@ -76,6 +82,7 @@ def serving(image: Path, directory: Path, site: Path) -> Iterator[Container]:
                 *("systemd-nspawn", "--quiet", "--register=no", "--keep-unit", "--as-pid2", "--pipe"),
                 *("--private-network", "--read-only", "--tmpfs=/tmp:mode=1777", f"--directory={root}"),
                 *(f"--bind-ro={site}:/var/www", f"--bind-ro={pod}:/etc/glusterfarm/pod"),
+                *options,
                 *(f"--bind-ro={ini}:/etc/ini", "--setenv=PHP_INI_SCAN_DIR=:/etc/ini", "/usr/local/bin/entrypoint"),
             ],
             env=ENVIRONMENT,

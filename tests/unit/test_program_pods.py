@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 from pathlib import Path
 
@@ -67,6 +68,36 @@ def test_a_pod_of_another_user_has_no_capability_at_all(stack: StackFiles, previ
 
     assert security["capabilities"] == {"drop": ["ALL"]}
     assert (security["runAsUser"], security["runAsNonRoot"]) == (33, True)
+
+
+def test_static_files_are_kept_where_the_site_wants_it_and_that_rolls_the_pods(
+    stack: StackFiles, preview: Preview
+) -> None:
+    before = preview()
+    assert not any("apache2" in path for path in mounts(before))
+    stack.values["php"]["staticCache"] = True
+    run = preview()
+    (settings,) = [it for it in run.resources if it.key == ("kubernetes:core/v1:ConfigMap", "php-ini")]
+    (configured,) = [it for path, it in mounts(run).items() if path.startswith("/etc/apache2/conf-enabled/")]
+    text = settings.inputs["data"][configured["subPath"]]
+    script = re.search(r'"\|/bin/sh (\S+)/(\S+) (\S+) ', text)
+
+    assert configured["configMap"]["name"] == settings.inputs["metadata"]["name"]
+    assert configured["readOnly"] is True
+    assert script
+    assert mounts(run)[script[1]]["configMap"] == configured["configMap"]
+    assert script[2] in settings.inputs["data"]
+    assert mounts(run)[script[3]]["emptyDir"] == {"medium": "Memory", "sizeLimit": "64Mi"}
+    assert f"CacheRoot {script[3]}\n" in text
+    assert template(run)["metadata"]["labels"] != template(before)["metadata"]["labels"]
+
+
+def test_the_pods_of_one_template_are_spread_by_themselves(preview: Preview) -> None:
+    """Those of the template before are about to go, and must not decide where these are."""
+    run = preview()
+    (spread,) = pod(run)["topologySpreadConstraints"]
+    (own,) = set(template(run)["metadata"]["labels"]) - set(spread["labelSelector"]["matchLabels"])
+    assert spread["matchLabelKeys"] == [own]
 
 
 def test_a_document_root_called_html_is_the_sites_own_link(stack: StackFiles, preview: Preview) -> None:
