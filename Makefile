@@ -4,7 +4,7 @@ SYSTEM_PYTHON ?= python3
 TESTS_FAST := tests/unit tests/scripts
 
 .DEFAULT_GOAL := help
-.PHONY: help venv venv-only up deploy down status check format test test-fast test-unit test-soak rehearse-pr bench-fanout bench-publish lock
+.PHONY: help venv venv-only up deploy down status check format test test-fast test-unit test-soak rehearse-pr bench-fanout bench-publish bench-serve lock
 
 help:  ## list these commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -62,6 +62,9 @@ bench-fanout:  ## how `pulumi up` of 100 minions compares with 100 bare commands
 
 bench-publish:  ## how long a publish takes beside rsync, tar and SFTP, without and with 20 ms of latency (needs the lab; 1 hour)
 	$(PYTHON) -m bench.publish
+
+bench-serve:  ## how fast pods serve from the volume beside a local directory (needs the lab and wrk; 6 minutes)
+	$(PYTHON) -m bench.serve
 
 lock:  ## renew the hashed locks from requirements/*.in
 	cd requirements && for lock in runtime:../requirements.txt dev:dev.txt ansible:ansible.txt peers:peers.txt go:go.txt; do \

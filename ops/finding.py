@@ -26,7 +26,9 @@ class Finding:
 
     def line(self) -> str:
         """The finding on one line of plain text, whatever a minion said."""
-        return plain(f"{self.minion or shared(self.what)}: {self.what}: found {self.found}, wanted {self.wanted}; {self.remedy}")
+        return plain(
+            f"{self.minion or shared(self.what)}: {self.what}: found {self.found}, wanted {self.wanted}; {self.remedy}"
+        )
 
     def json(self) -> dict[str, object]:
         """The finding for a machine to read."""
