@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -27,11 +27,15 @@ class Pod:
 
 @dataclass(frozen=True, kw_only=True)
 class Controller:
-    """A ReplicationController: the number of pods it is to keep, and those it has."""
+    """A ReplicationController: the number of pods it is to keep, and those it has.
+
+    ``others`` are the names of the farm's pods that other controllers made: while pods are rolled both serve.
+    """
 
     name: str
     replicas: int
     pods: tuple[Pod, ...]
+    others: frozenset[str]
 
 
 def controller(cluster: Cluster, name: str) -> Controller:
@@ -47,16 +51,26 @@ def controller(cluster: Cluster, name: str) -> Controller:
         cluster.namespace,
     )
     pods = cluster.ask(f"the pods {where}", cluster.core.list_namespaced_pod, cluster.namespace)["items"]
+    pods.sort(key=lambda pod: str(pod["metadata"]["name"]))
+    own = [pod for pod in pods if any(owner["uid"] == found["metadata"]["uid"] for owner in _owners(pod))]
+    farm = found["metadata"].get("labels") or {}
     return Controller(
         name=name,
         replicas=found["spec"]["replicas"],
-        pods=tuple(
-            _pod(pod)
-            for pod in sorted(pods, key=lambda pod: str(pod["metadata"]["name"]))
-            if "deletionTimestamp" not in pod["metadata"]
-            and any(owner["uid"] == found["metadata"]["uid"] for owner in pod["metadata"].get("ownerReferences", []))
+        pods=tuple(_pod(pod) for pod in own if "deletionTimestamp" not in pod["metadata"]),
+        others=frozenset(
+            pod["metadata"]["name"]
+            for pod in pods
+            if pod not in own
+            and farm
+            and farm.items() <= pod["metadata"].get("labels", {}).items()
+            and any(owner["kind"] == "ReplicationController" for owner in _owners(pod))
         ),
     )
+
+
+def _owners(pod: Mapping[str, Any]) -> Sequence[Mapping[str, str]]:
+    return pod["metadata"].get("ownerReferences") or ()
 
 
 def _pod(pod: Mapping[str, Any]) -> Pod:

@@ -18,6 +18,7 @@ from tests.support.ports import free_port
 NAMESPACE = "farm"
 CONTROLLER = "php-1a2b"
 RELEASE = "0123456789ab"
+LABELS = {"app.kubernetes.io/name": "glusterfarm", "app.kubernetes.io/instance": "dev"}
 
 
 @dataclass(kw_only=True, repr=False)
@@ -31,6 +32,7 @@ class WebPod:
     ready: bool = True
     deleting: bool = False
     owner: str = "uid-of-the-controller"
+    labels: dict[str, str] = field(default_factory=lambda: {**LABELS, "glusterfarm/template": "1a2b"})
     waiting: dict[str, str] = field(default_factory=dict)
     answers: dict[str, tuple[int, bytes]] = field(default_factory=dict)
     #: Times that its container was restarted, how it ended last, and its logs: of the one before, of the present one.
@@ -55,6 +57,7 @@ class WebPod:
         """The pod as the API gives it."""
         metadata: dict[str, Any] = {
             "name": self.name,
+            "labels": self.labels,
             "ownerReferences": [{"kind": "ReplicationController", "name": CONTROLLER, "uid": self.owner}],
         }
         if self.deleting:
@@ -227,7 +230,7 @@ def _api_of(farm: Farm) -> type[BaseHTTPRequestHandler]:
                 status, message = farm.refusal
                 self.reply(status, json.dumps({"kind": "Status", "message": message}).encode())
             elif path == f"{base}/replicationcontrollers/{CONTROLLER}":
-                metadata = {"name": CONTROLLER, "uid": "uid-of-the-controller"}
+                metadata = {"name": CONTROLLER, "uid": "uid-of-the-controller", "labels": LABELS}
                 self.reply(200, json.dumps({"metadata": metadata, "spec": {"replicas": farm.replicas}}).encode())
             elif path == f"{base}/pods":
                 self.reply(200, json.dumps({"items": [pod.manifest() for pod in farm.pods]}).encode())

@@ -5,6 +5,9 @@ from __future__ import annotations
 import json
 import threading
 import time
+from typing import Any
+
+import pytest
 
 from tests.support.pods import CONTROLLER, RELEASE, WebPod
 from tests.unit.checks.conftest import Check
@@ -92,6 +95,39 @@ def test_with_affinity_one_pod_is_enough_but_it_must_be_one_of_ours(check: Check
     check.farm.serve(stranger)
     check.farm.balanced = [stranger]
     assert check.smoke("--affinity")[0] == 1
+
+
+def before(check: Check, **told: Any) -> WebPod:
+    """A pod of the controller that is replaced: it goes when all is well with the new one, and serves until then."""
+    pod = WebPod(name="php-9f9f-0", node="minion-1", ip="127.0.0.97", port=check.farm.port, owner="another", **told)
+    check.farm.serve(pod)
+    check.farm.pods.append(pod)
+    check.farm.balanced.append(pod)
+    return pod
+
+
+@pytest.mark.parametrize("deleting", [False, True])
+@pytest.mark.parametrize("path", ["/", "/glusterfarm-release"])
+def test_what_the_pods_of_before_say_is_no_matter(check: Check, path: str, deleting: bool) -> None:
+    """Their image may be what is being mended, or their volume another one."""
+    old = before(check, deleting=deleting)
+    old.answers[path] = (500, b"Fatal error: x")
+    status, stdout, stderr = check.smoke()
+    assert (status, stderr) == (0, "")
+    assert set(json.loads(stdout)["servedBy"]) == {ONE, TWO}
+    assert path in old.asked
+
+
+def test_affinity_to_a_pod_of_before_is_no_fault(check: Check) -> None:
+    check.farm.balanced = [before(check)]
+    status, stdout, _ = check.smoke("--affinity")
+    assert (status, json.loads(stdout)["servedBy"]) == (0, {})
+    assert check.smoke()[0] == 1, "without affinity the new ones must answer"
+
+
+def test_a_pod_that_is_not_the_farms_is_a_fault_whoever_made_it(check: Check) -> None:
+    before(check, labels={"app": "else"}).answers["/glusterfarm-release"] = (404, b"")
+    assert check.smoke()[0] == 1
 
 
 def test_a_pod_seen_late_is_looked_for_longer(check: Check) -> None:
