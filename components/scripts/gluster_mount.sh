@@ -167,10 +167,19 @@ is_volume() { # VOLUME [SERVERS, colon-joined; any without]
 # that still waits is an answer too: a mount that hangs holds one such process, not one a run.
 probe() {
     ANSWER=stalled
-    { read -r asking <"$NOTES/probe" && read -r name <"/proc/$asking/comm" && [ "$name" = stat ]; } 2>/dev/null &&
-        [ -n "$(begun "$asking")" ] && return
+    # Another run may be asking at this very moment, which is no stall yet.
+    for patience in 1 1 0; do
+        asked_by_another || break
+        [ "$patience" = 1 ] || return
+        sleep 1
+    done
     ask stat -f && ask stat
     case $? in 0) ANSWER=ok ;; 124 | 137) ;; *) ANSWER=error ;; esac
+}
+
+asked_by_another() {
+    { read -r asking <"$NOTES/probe" && read -r name <"/proc/$asking/comm" && [ "$name" = stat ]; } 2>/dev/null &&
+        [ -n "$(begun "$asking")" ]
 }
 
 ask() { bounded "$PROBE_SECONDS" sh -c 'echo "$$" >"$1" && shift && exec "$@"' sh "$PROBE_NOTE" "$@" -- "$MOUNT"; }
