@@ -81,6 +81,7 @@ def full_config() -> dict[str, Any]:
             "docroot": "/var/www/html",
             "user": 33,
             "rolloutTimeout": 300,
+            "staticCache": True,
             "ini": {"memory_limit": "256M"},
             "replicas": 1,
             "env": {"NAME": "value"},
