@@ -8,6 +8,7 @@ import getpass
 import os
 import secrets
 import socket
+import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -24,6 +25,8 @@ from publisher.verify import verify_files, verify_live
 
 #: A slot that only goes live again was verified when it was written: so many changed files prove enough.
 _SAMPLE = 200
+#: For so long an undoing that fails is tried again.
+UNDO_SECONDS = 30.0
 
 
 @asynccontextmanager
@@ -89,9 +92,18 @@ class Deployment:
     known: dict[str, Manifest]
 
     async def manifest(self, slot: Slot, release: str) -> Manifest:
-        """The manifest of ``release``, which ``slot`` holds whole; its text is what gave the release its name."""
+        """The manifest of ``release``, which ``slot`` holds whole; its text is what gave the release its name.
+
+        Raises PublishError, ConnectError.
+        """
         if release not in self.known:
-            self.known[release] = await self.crew.publisher.manifest(slot)
+            found = await self.crew.publisher.manifest(slot)
+            if found.release != release:
+                raise PublishError(
+                    f"slot {slot} of {self.crew.publisher.path} holds release {found.release}, and {release} was there"
+                    " when this deployment began: something writes there without the lock: find out what, and run again"
+                )
+            self.known[release] = found
         return self.known[release]
 
     async def sample(self, state: State, manifest: Manifest) -> Sequence[Entry]:
@@ -125,20 +137,34 @@ class Deployment:
         yet. Raises PublishError, ConnectError.
         """
         publisher, note = self.crew.publisher, Note(kind=kind, who=self.holder, commit=commit)
-        if isinstance(what, Manifest):
-            release = what.release
-            record = await publisher.release(self.token, slot, what, note)
-        else:
-            release = what
-            record = await publisher.flip(self.token, slot, release, note)
+        release = what.release if isinstance(what, Manifest) else what
         try:
+            if isinstance(what, Manifest):
+                record = await publisher.release(self.token, slot, what, note)
+            else:
+                record = await publisher.flip(self.token, slot, release, note)
             await self.verify_live(slot, release)
         except (PublishError, ConnectError) as error:
-            was = "nothing" if state.live is None else f"release {state.live_release or '?'} in slot {state.live}"
-            try:
-                await publisher.unflip(self.token, state.live, Note(kind="undone", who=self.holder))
-            except (PublishError, ConnectError) as also:
-                raise PublishError(f"{error}; and the flip could not be undone: {also}") from None
-            raise PublishError(f"{error}; the flip was undone, {was} is live") from None
+            # That the flip itself failed does not say that it was not: the rename may have been done.
+            raise PublishError(await self._undone(state, str(error))) from None
         self.progress.say(f"release {release} is live in slot {slot}")
         return record
+
+    async def _undone(self, state: State, error: str) -> str:
+        """Make live again what was; give ``error`` with what became of that."""
+        was = "nothing" if state.live is None else f"release {state.live_release or '?'} in slot {state.live}"
+        until = time.monotonic() + UNDO_SECONDS
+        while True:
+            try:
+                undone = await self.crew.publisher.unflip(self.token, state.live, Note(kind="undone", who=self.holder))
+            except PublishError as also:
+                if time.monotonic() > until:
+                    return f"{error}; and the flip could not be undone: {also}"
+                await asyncio.sleep(1)  # what failed the flip, a stalled volume say, may be over soon
+            except ConnectError as also:
+                return (
+                    f"{error}; and the flip could not be undone: {also}; `python -m ops releases` says what is live,"
+                    f" whole in any case: {was} was"
+                )
+            else:
+                return f"{error}; the flip was undone, {was} is live" if undone else f"{error}; {was} is live as before"

@@ -141,9 +141,9 @@ class Site:
             )
         return said[-1]
 
-    async def unflip(self, token: str, slot: Slot | None, note: Note) -> None:
-        """Point `html` back to ``slot``, or to nothing."""
-        await self._run("unflip", token, slot or "-", note.text())
+    async def unflip(self, token: str, slot: Slot | None, note: Note) -> bool:
+        """Point `html` back to ``slot``, or to nothing; False when it does already."""
+        return bool(parse_log(await self._run("unflip", token, slot or "-", note.text())))
 
     async def distrust(self, token: str, slot: Slot) -> None:
         """Declare that the slot holds no whole release: the next publish goes by that."""

@@ -17,8 +17,8 @@ class State:
 
     ``live`` is what `html` links to, ``previous`` what was live before that; ``releases`` gives the release
     that each slot holds whole, None for a slot that is absent or incomplete, and ``told`` the one that it names itself,
-    whole or not; ``since`` the second at which what is in each slot last went live, 0 for never, by the clock that says
-    ``now``.
+    whole or not; ``since`` the second at which what is in each slot last went live, and ``left`` the one at which that
+    was undone, 0 for never, by the clock that says ``now``.
     """
 
     live: Slot | None
@@ -27,6 +27,7 @@ class State:
     since: Mapping[Slot, int]
     now: int
     told: Mapping[Slot, str | None] = field(default_factory=dict)
+    left: Mapping[Slot, int] = field(default_factory=dict)
 
     @classmethod
     def parse(cls, text: bytes) -> State:
@@ -39,6 +40,7 @@ class State:
             since={slot: raw["since"].get(slot, 0) for slot in SLOTS},
             now=int(raw["now"]),
             told={slot: raw["told"].get(slot) for slot in SLOTS},
+            left={slot: raw["left"].get(slot, 0) for slot in SLOTS},
         )
 
     @property
@@ -59,11 +61,12 @@ class State:
     def to_wait(self, slot: Slot, grace: float) -> float:
         """How many seconds must pass until ``slot``, neither live nor previous, was retired ``grace`` ago.
 
-        Since the previous slot went live, only that and the live one were: the third was retired before.
+        Since the previous slot went live, only that and the live one were: the third was retired before, unless it was
+        live for a moment after that and its flip was undone.
         """
-        if self.previous is None or not self.since[slot]:
-            return 0
-        return min(grace, max(0, self.since[self.previous] + grace - self.now))
+        before = self.since[self.previous] if self.previous and self.since[slot] else 0
+        retired = max(before, self.left.get(slot, 0))
+        return min(grace, max(0, retired + grace - self.now)) if retired else 0
 
 
 @dataclass(frozen=True, kw_only=True)

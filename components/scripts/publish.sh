@@ -5,8 +5,8 @@
 #
 # The site is MOUNT/SITE: `html` is a relative link to the live slot, `slots/a|b|c` are the slots. Beside a slot lie
 # `SLOT.manifest` (only while the slot holds exactly what it says) and `SLOT.before` (which slot was live before this
-# one, and the second at which this one went live). So one rename of `html` changes both what is live and what is
-# the previous release. `slots/releases.log` has a line of JSON for each such flip.
+# one, the second at which this one went live, and, where that was undone, the second of that). So one rename of `html`
+# changes both what is live and what is the previous release. `slots/releases.log` has a line of JSON for each such flip.
 #
 #   state                          one line of JSON: live, previous, what each slot holds, whether the site is ours
 #   log                            the release log, the oldest line first
@@ -21,7 +21,8 @@
 #   commit TOKEN SLOT RELEASE      stdin: the manifest; the slot then holds the release
 #   flip TOKEN SLOT RELEASE NOTE   makes the slot live and retires what was live to previous; gives the log's line
 #   release TOKEN SLOT RELEASE NOTE  stdin: the manifest; `commit`, then `flip`
-#   unflip TOKEN SLOT|- NOTE       points `html` back (-: removes it), as if the flip had not been
+#   unflip TOKEN SLOT|- NOTE       points `html` back (-: removes it), as if the flip had not been; gives the log's line,
+#                                  or nothing when it had not been
 #   distrust TOKEN SLOT            what is in the slot is no whole release from now on
 #   remove TOKEN RELEASE           deletes slots and link, only while RELEASE is live, or ends a removal that was cut off
 #
@@ -35,6 +36,7 @@ export LC_ALL=C
 PROBE_SECONDS=10 # how long a mount may take to answer at all
 HANDOVER_SECONDS=3 # how long a deployment that is over may take to let go of the lock
 ENDING_SECONDS=30 # how long the writers of a deployment that was cut off may take to end
+STALE_SECONDS=1.1 # how long a mount may answer from what it knows of names and attributes (FUSE: 1 s by default), and a bit
 LOG_LINES=200 # the log keeps so many
 BUSY=75
 
@@ -127,11 +129,22 @@ release_of() { # SLOT: the release that the slot holds whole, '' when it is abse
     fi
 }
 
-since() { # SLOT: the second at which it last went live, 0 when it never did
-    second=0
-    if [ -f "slots/$1.before" ]; then read -r _ second <"slots/$1.before" || second=0; fi
-    case $second in '' | *[!0-9]*) second=0 ;; esac
-    printf '%s' "$second"
+seconds() { # SLOT: sets $since and $left: when it last went live, and when that was undone; 0 for never
+    since=0
+    left=0
+    if [ -f "slots/$1.before" ]; then read -r _ since left <"slots/$1.before" || since=0 left=0; fi
+    case $since in '' | *[!0-9]*) since=0 ;; esac
+    case $left in '' | *[!0-9]*) left=0 ;; esac
+}
+
+went_live() { # SLOT
+    seconds "$1"
+    printf '%s' "$since"
+}
+
+left_live() { # SLOT
+    seconds "$1"
+    printf '%s' "$left"
 }
 
 told_by() { # SLOT: the release that the slot itself names, whole or not
@@ -147,7 +160,7 @@ state() {
     enter_mount
     if [ ! -e "$site" ] && [ ! -L "$site" ]; then
         [ ! -e ".$site.adopting/slots/a" ] || fail "the adoption of $mount/$site was cut off" "run \`python -m ops adopt\`"
-        echo '{"live": null, "previous": null, "slots": {}, "told": {}, "since": {}, "now": 0}'
+        echo '{"live": null, "previous": null, "slots": {}, "told": {}, "since": {}, "left": {}, "now": 0}'
         return
     fi
     enter_site
@@ -161,8 +174,9 @@ tell_state() { # in the site's directory
         "$(json "$(release_of a)")" "$(json "$(release_of b)")" "$(json "$(release_of c)")"
     printf '"told": {"a": %s, "b": %s, "c": %s}, ' \
         "$(json "$(told_by a)")" "$(json "$(told_by b)")" "$(json "$(told_by c)")"
-    printf '"since": {"a": %s, "b": %s, "c": %s}, "now": %s}\n' \
-        "$(since a)" "$(since b)" "$(since c)" "$(date +%s)"
+    printf '"since": {"a": %s, "b": %s, "c": %s}, ' "$(went_live a)" "$(went_live b)" "$(went_live c)"
+    printf '"left": {"a": %s, "b": %s, "c": %s}, "now": %s}\n' \
+        "$(left_live a)" "$(left_live b)" "$(left_live c)" "$(date +%s)"
 }
 
 json() { # a word of letters and digits, '' for null
@@ -232,8 +246,10 @@ keep_lock() { # TOKEN HOLDER SECONDS COMMAND: in the directory that is the site'
     exec 9>>slots/lock
     lock -w "$HANDOVER_SECONDS" 9 || fail "another deployment is publishing $mount/$site: $(cut -d' ' -f2- slots/lock)" \
         "wait until it has ended, then run again"
+    [ /proc/self/fd/9 -ef slots/lock ] || fail "$mount/$site was removed by the deployment before this one" "run again"
+    see_what_others_did
     # To the bricks, or a volume that takes no more would look like a lock that was lost.
-    said=$(printf '%s since %s, %s\n' "$1" "$(date -u +%Y-%m-%dT%H:%M:%SZ)" "$2" |
+    said=$(printf '%s since %s, %s, through %s\n' "$1" "$(date -u +%Y-%m-%dT%H:%M:%SZ)" "$2" "$minion" |
         dd of=slots/lock conv=fsync status=none 2>&1) ||
         fail "cannot write to $mount/$site: ${said##*: }" "see that the volume has space and its quorum, then run again"
     exec 8>>slots/writers
@@ -245,6 +261,14 @@ keep_lock() { # TOKEN HOLDER SECONDS COMMAND: in the directory that is the site'
     # A deployer that vanished without a word closes nothing: it is missed when its lines are.
     while timeout "$3" sh -c 'read -r _' 7>&- 9>&-; do :; done
     lock -n 7 || end_writers
+}
+
+see_what_others_did() { # the lock is held: its file says through which minion the last deployment wrote
+    last=$(head -n 1 slots/lock)
+    [ -n "$last" ] && [ "${last##* }" != "$minion" ] || return 0
+    # What that one did just now this mount may not show yet, and by an old `html` the live slot would be a spare one.
+    sleep "$STALE_SECONDS"
+    ls -f . slots >/dev/null
 }
 
 end_writers() { # all that are on this minion: while we hold the lock they can only be ours
@@ -434,10 +458,17 @@ release() { # TOKEN SLOT RELEASE NOTE
 }
 
 unflip() { # TOKEN SLOT|- NOTE
-    write_as "$1"
+    enter_site
     [ "$2" = - ] || known_slot "$2"
     [ "${live:--}" != "$2" ] || return 0
+    be_writer "$1"
     record "$2" "$3"
+    # What is live until now has readers, though it becomes a spare slot: who writes next must know since when.
+    if [ -n "$live" ] && [ -f "slots/$live.before" ]; then
+        seconds "$live"
+        printf '%s %s %s\n' "${previous:--}" "$since" "$(date +%s)" >"slots/$live.before.new"
+        mv -fT "slots/$live.before.new" "slots/$live.before"
+    fi
     if [ "$2" = - ]; then rm -f html; else point_to "$2"; fi
     recorded
 }

@@ -9,7 +9,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -160,3 +160,8 @@ def stale(command: str) -> str:
 def verb_of(command: str) -> str:
     """The verb of a publish.sh command line."""
     return command.partition("' publish ")[2].split(" ")[0]
+
+
+def at(verb: str) -> Callable[[str], bool]:
+    """Whether a command is publish.sh's ``verb``."""
+    return lambda command: verb_of(command) == verb

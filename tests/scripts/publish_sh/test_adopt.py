@@ -177,7 +177,7 @@ def test_which_of_two_is_served_can_be_said(foreign: Foreign) -> None:
 def test_one_at_a_time_and_nothing_is_left_of_one_that_was_given_up(foreign: Foreign, what: str) -> None:
     text = foreign.make({b"index.php": b"1"}, "html" if what == "html" else ".")
     foreign.lock(holder="me@here")
-    assert "me@here; wait until it has ended" in foreign.refusal("hold", "f" * 16, "them", "60")
+    assert "me@here, through minion-1; wait until it has ended" in foreign.refusal("hold", "f" * 16, "them", "60")
     assert "did not arrive whole" in foreign.refusal("take", TOKEN, "0" * 12, ADOPTED, data=text.encode())
     said = foreign.refusal("take", "f" * 16, sha256(text.encode())[:12], ADOPTED, data=text.encode())
     assert "no longer holds the lock" in said

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import subprocess
 import threading
 import time
@@ -22,10 +23,45 @@ def test_the_lock_is_held_until_stdin_ends(volume: Volume) -> None:
     first = volume.lock(holder="me@here (process 1)")
     said = volume.refusal("hold", OTHER, "them", "60")
     assert f"another deployment is publishing {volume.path}: since 20" in said
-    assert "me@here (process 1); wait until it has ended" in said
+    assert "me@here (process 1), through minion-1; wait until it has ended" in said
     volume.unlock()
     assert first.returncode == 0
     volume.lock(OTHER)
+
+
+def test_what_another_minion_flipped_just_now_is_waited_for(volume: Volume, tmp_path: Path) -> None:
+    """By a link that is a second old the live slot would be a spare one."""
+    slept = tmp_path / "slept"
+    stub = tmp_path / "bin" / "sleep"
+    stub.parent.mkdir()
+    # What that minion did shows only when the time is over.
+    stub.write_text(f"#!/bin/sh\necho $1 >>'{slept}'; ln -sfn slots/b '{volume.path}/html'\n")
+    stub.chmod(0o755)
+    volume.lock()
+    volume.publish("a", {b"x": b"1"})
+    volume.write("b", {b"x": b"2"})
+    volume.unlock()
+    volume.environment["PATH"] = f"{stub.parent}:{os.environ['PATH']}"
+    volume.lock()
+    volume.unlock()
+    assert not slept.exists(), "what was done through the same mount is seen at once"
+    volume.minion = "minion-2"
+    with volume.start("hold", OTHER, "them", "60") as holder:
+        said, _ = holder.communicate(timeout=60)
+    assert slept.read_text() == "1.1\n"
+    assert json.loads(said.splitlines()[0])["live"] == "b"
+
+
+def test_who_waited_for_the_lock_of_a_site_that_was_removed_says_so(volume: Volume) -> None:
+    volume.lock()
+    release = volume.publish("a", {b"x": b"1"})
+    with volume.start("hold", OTHER, "them", "60") as waiter:
+        while "flock" not in names_below(waiter.pid):
+            time.sleep(0.02)
+        volume.run("remove", TOKEN, release)
+        volume.unlock()
+        _, stderr = waiter.communicate(timeout=60)
+    assert f"{volume.path} was removed by the deployment before this one; run again" in stderr.decode()
 
 
 def test_a_killed_holder_holds_nothing(volume: Volume) -> None:
@@ -128,7 +164,7 @@ def test_a_flip_retires_what_was_live_and_is_relative(locked: Volume) -> None:
     assert two == locked.state()["slots"]["b"]
 
 
-def test_an_undone_flip_leaves_no_trace(locked: Volume) -> None:
+def test_an_undone_flip_leaves_no_trace_but_its_time(locked: Volume) -> None:
     locked.publish("a", {b"x": b"1"})
     locked.publish("b", {b"x": b"2"})
     before = locked.state()
@@ -136,6 +172,11 @@ def test_an_undone_flip_leaves_no_trace(locked: Volume) -> None:
     locked.run("unflip", TOKEN, "b", NOTE)
     after = locked.state()
     assert (after["live"], after["previous"]) == (before["live"], before["previous"])
+    assert before["left"] == {"a": 0, "b": 0, "c": 0}
+    assert before["now"] <= after["since"]["c"] <= after["left"]["c"] <= after["now"], "it had readers"
+    assert locked.run("unflip", TOKEN, "b", NOTE) == b"", "which is done"
+    locked.run("begin", TOKEN, "c", "fresh")
+    assert locked.state()["left"]["c"] == 0
     locked.run("unflip", TOKEN, "-", NOTE)
     assert locked.state()["live"] is None
     assert "nothing is live" in locked.refusal("live")

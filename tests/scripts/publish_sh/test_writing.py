@@ -84,7 +84,15 @@ def test_a_mount_that_does_not_answer_is_given_up_on(volume: Volume) -> None:
 
 
 def test_a_site_that_does_not_exist_yet_has_empty_slots(volume: Volume) -> None:
-    assert volume.state() == {"live": None, "previous": None, "slots": {}, "told": {}, "since": {}, "now": 0}
+    assert volume.state() == {
+        "live": None,
+        "previous": None,
+        "slots": {},
+        "told": {},
+        "since": {},
+        "left": {},
+        "now": 0,
+    }
     assert list(volume.mount.iterdir()) == []
 
 

@@ -56,6 +56,14 @@ def test_a_slot_is_left_alone_for_a_while_after_it_was_retired() -> None:
     assert held.to_wait("c", 10) == 0, "nobody can read what was never live"
 
 
+def test_a_slot_whose_flip_was_undone_was_live_for_a_moment_all_the_same() -> None:
+    since: dict[Slot, int] = {"a": 900, "b": 800, "c": 995}
+    held = State(live="a", previous="b", releases=dict.fromkeys(SLOTS, "r"), since=since, now=1000, left={"c": 996})
+    assert held.to_wait("c", 10) == 6
+    first = State(live=None, previous=None, releases={}, since={**since, "a": 996}, now=1000, left={"a": 997})
+    assert first.to_wait("a", 10) == 7
+
+
 class Volume(RuleBasedStateMachine):
     """A volume as publish.sh keeps it, a step at a time, and deployers that may stop after any step."""
 

@@ -10,7 +10,7 @@ import pytest
 from publisher import verify
 from publisher.jury import Jury
 from publisher.remote import PublishError
-from tests.support.site import ONE, THREE, TWO, PublishedSite, stale, verb_of
+from tests.support.site import ONE, THREE, TWO, PublishedSite, at, stale, verb_of
 
 
 def test_a_minion_that_reads_other_bytes_is_named_and_nothing_goes_live(
@@ -61,6 +61,46 @@ def test_a_minion_that_still_sees_the_old_release_undoes_the_flip(
     assert site.live() == TWO
     assert (site.live_slot(), site.previous_slot()) == (was, before)
     assert site.slot(before) == ONE
+
+
+BOOM = "sh -c 'echo minion minion-1: boom, run again >&2; exit 1'"
+
+
+def test_a_flip_that_fails_after_its_rename_is_undone_when_the_volume_lets_it(site: PublishedSite) -> None:
+    site.publish(ONE)
+    first = iter([BOOM])
+
+    def tamper(command: str) -> str:
+        match verb_of(command):
+            case "release":
+                return f"{command} >/dev/null"  # and the deployer cannot know how it ended
+            case "unflip":
+                return next(first, command)
+        return command
+
+    site.minions[0].tamper = tamper
+    with pytest.raises(PublishError, match=r"did not say .*; the flip was undone, release \w+ in slot a is live"):
+        site.publish(TWO)
+    assert site.live() == ONE
+    assert site.log()[-1].kind == "undone"
+
+
+def test_a_flip_that_was_not_is_not_undone(site: PublishedSite) -> None:
+    site.publish(ONE)
+    site.minions[0].tamper = lambda command: BOOM if verb_of(command) == "release" else command
+    with pytest.raises(PublishError, match=r"boom, run again; release \w+ in slot a is live as before"):
+        site.publish(TWO)
+    assert site.live() == ONE
+    assert [record.kind for record in site.log()] == ["published"]
+
+
+def test_what_may_be_live_is_said_when_the_publisher_is_lost_at_the_flip(site: PublishedSite) -> None:
+    site.publish(ONE)
+    site.minions[0].dies = at("unflip")
+    site.minions[1].tamper = stale
+    with pytest.raises(PublishError, match=r"could not be undone: .*`python -m ops releases` says what is live"):
+        site.publish(TWO)
+    assert site.live() in (ONE, TWO)
 
 
 def test_a_first_release_that_nobody_sees_is_not_left_live(
