@@ -20,6 +20,7 @@ DRAIN_SECONDS = 5
 GRACE_SECONDS = 30
 #: Seconds after the cluster took a node for lost until pods start elsewhere (Kubernetes' own default is 300).
 LOST_SECONDS = 30
+_NEVER = 24 * 60 * 60  #: failures of a probe each second, after which something would be done about it
 
 
 def settings(php: Php, scripts: int) -> Mapping[str, str]:
@@ -119,6 +120,14 @@ def _container(
             {"name": "pod", "mountPath": POD_MOUNT, "readOnly": True},
         ],
         **confinement.of_container(php),
+        # Until the page was answered once a new pod gets no visitors: its image may serve files and be unable to run
+        # the site. Nobody is restarted for it: a restart brings no database back, and would delay what does.
+        "startupProbe": {
+            "httpGet": {"path": php.probe_path, "port": php.port},
+            "periodSeconds": 1,
+            "timeoutSeconds": 5,
+            "failureThreshold": _NEVER,
+        },
         # Liveness never touches the volume: a volume that is away leaves its pods running, only unready.
         "livenessProbe": {"tcpSocket": {"port": php.port}, "periodSeconds": 10, "failureThreshold": 3},
         # A dead mount answers at once, and wrongly: from the next second on that pod gets no visitors. A slow answer is

@@ -54,6 +54,7 @@ def test_no_planned_change_costs_a_request(
     changes: dict[str, tuple[tuple[str, str, str], ...]] = {
         "image": ((config, f"image: {IMAGE}", f"image: {other_image}"),),
         "environment": ((config, "    replicas: 2", "    env: {ROLLED: 'yes'}\n    replicas: 2"),),
+        "ini": ((config, "    replicas: 2", "    ini: {memory_limit: 96M}\n    replicas: 2"),),
         "six_pods": ((config, "replicas: 2", "replicas: 6"),),
         "two_pods": ((config, "replicas: 6", "replicas: 2"),),
         "content": (("content/index.php", "Reload: ", "Published: "),),
@@ -67,9 +68,13 @@ def test_no_planned_change_costs_a_request(
                 project.edit(path, old, new)
             done = up(project)
             measured[name] = (round(done.seconds, 1), len(seen.visits) - visits)
-            after = {pod["name"] for pod in pods(lab)}
-            if name in ("image", "environment"):
+            there = pods(lab)
+            after = {pod["name"] for pod in there}
+            if name in ("image", "environment", "ini"):
                 assert not before & after, f"{name}: every pod is a new one"
+                assert len({pod["node"] for pod in there}) == 2, f"{name}: each on a minion of its own"
+                served = json.loads(project.pulumi("stack", "output", "servedBy", "--json").out)
+                assert set(served) == after, f"{name}: the new ones are judged"
             elif name == "six_pods":
                 assert before < after
             elif name == "content":
@@ -79,26 +84,36 @@ def test_no_planned_change_costs_a_request(
     assert not seen.faults
 
 
+@pytest.mark.timeout(400)
 def test_a_roll_that_cannot_be_stops_and_the_old_pods_serve_on(
     lab: Lab, project: Project, record_property: Record
 ) -> None:
+    """One to an image that nobody has; and one whose image serves files, and not the page that matters."""
+    config = "Pulumi.dev.yaml"
     before = {pod["name"] for pod in pods(lab)}
-    project.edit(
-        "Pulumi.dev.yaml",
-        f"image: {IMAGE}",
-        f"image: glusterfarm.local/php:lost\n    rolloutTimeout: {ROLLOUT_SECONDS}",
-    )
+    bounded = f"rolloutTimeout: {ROLLOUT_SECONDS}\n    image: {IMAGE}"
+    project.edit(config, f"image: {IMAGE}", bounded.replace(IMAGE, "glusterfarm.local/php:lost"))
     with visitors(lab, lab.minions()[0].name) as seen:
-        done = project.pulumi("up", "--yes", "--skip-preview")
-        project.edit("Pulumi.dev.yaml", "php:lost", "php:8.2")
+        lost = project.pulumi("up", "--yes", "--skip-preview")
+        project.edit(config, "image: glusterfarm.local/php:lost", f"image: {IMAGE}")
+        project.edit(config, "probePath: /", "probePath: /nobody.php")
+        broken = project.pulumi("up", "--yes", "--skip-preview")
+        new = {pod["name"]: pod["ready"] for pod in pods(lab) if pod["name"] not in before}
         kept = before & {pod["name"] for pod in pods(lab)}
+        project.edit(config, "probePath: /nobody.php", "probePath: /")
         healed = up(project)
-    report(record_property, failed=round(done.seconds, 1), healed=round(healed.seconds, 1), visits=len(seen.visits))
-    assert done.status != 0
-    assert "glusterfarm.local/php:lost" in done.text
-    assert re.search("ErrImagePull|ImagePullBackOff|Failed to pull image", done.text), "the pods' own words"
-    assert "Traceback" not in done.text
-    assert done.seconds < ROLLOUT_SECONDS + 60
+    times = {"lost": lost.seconds, "broken": broken.seconds, "healed": healed.seconds}
+    report(record_property, **{name: round(seconds, 1) for name, seconds in times.items()}, visits=len(seen.visits))
+    assert lost.status != 0
+    assert "glusterfarm.local/php:lost" in lost.text
+    assert re.search("ErrImagePull|ImagePullBackOff|Failed to pull image", lost.text), "the pods' own words"
+    assert broken.status != 0
+    assert "Startup probe failed: HTTP probe failed with statuscode: 404" in broken.text
+    assert '"GET /nobody.php HTTP/1.1" 404' in broken.text, "their last log lines"
+    assert set(new.values()) == {"False"}, "nobody is sent to them"
+    for failed in (lost, broken):
+        assert "Traceback" not in failed.text
+        assert failed.seconds < ROLLOUT_SECONDS + 60
     assert kept == before
     assert not seen.faults
     eventually(

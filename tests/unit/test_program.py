@@ -118,6 +118,9 @@ def test_pods_see_the_site_read_only_and_never_on_an_empty_directory(preview: Pr
     assert mounts["site"] == {"name": "site", "mountPath": "/var/www", "readOnly": True}
     assert container["livenessProbe"].keys().isdisjoint({"httpGet", "exec"}), "liveness must not touch the volume"
     assert container["readinessProbe"]["httpGet"]["path"] == "/glusterfarm-release"
+    startup = container["startupProbe"]
+    assert startup["httpGet"]["path"] == "/", "who cannot run the site gets no visitors"
+    assert startup["failureThreshold"] * startup["periodSeconds"] >= 24 * 60 * 60, "and is not restarted for it"
 
 
 def test_php_bounds_how_long_old_code_is_served(preview: Preview) -> None:

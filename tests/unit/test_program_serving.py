@@ -54,6 +54,7 @@ def test_another_port_is_asked_probed_let_in_and_aimed_at(stack: StackFiles, pre
 
     assert [it["containerPort"] for it in made["ports"]] == [8080]
     assert made["livenessProbe"]["tcpSocket"]["port"] == made["readinessProbe"]["httpGet"]["port"] == 8080
+    assert made["startupProbe"]["httpGet"]["port"] == 8080
     assert policy(run)["ingress"] == [{"ports": [{"protocol": "TCP", "port": 8080}]}]
     (port,) = run.one(SERVICE, "web").inputs["spec"]["ports"]
     assert (port["port"], port["targetPort"]) == (80, 8080)
