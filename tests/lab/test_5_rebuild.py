@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -51,16 +53,19 @@ def test_a_stack_lock_whose_process_is_gone_is_cancelled(lab: Lab) -> None:
 
 
 @pytest.mark.timeout(900)
-def test_make_up_after_everything_was_killed(lab: Lab, made: Done) -> None:
+def test_make_up_after_everything_was_killed(lab: Lab, made: Done, tmp_path: Path) -> None:
+    """And the host was told that they were another checkout's."""
     before = yaml.safe_load(lab.paths.inventory.read_text())
     entry = lab.registry.read()
     assert entry is not None
     for process in entry.machines.values():
         os.killpg(process.pid, signal.SIGKILL)
     eventually(lambda: not entry.alive(), seconds=10, what="every machine's processes are gone")
+    lab.registry.write(replace(entry, checkout=tmp_path))
 
     done = make("up")
 
+    assert re.search(r"what a dead lab left: removed", done.out), done.out
     last = report_of(done)
     release = get(f"http://{lab.minions()[0].address}:30080/glusterfarm-release").strip()
     assert release in last
@@ -80,5 +85,5 @@ def test_preflight_names_all_that_is_missing(tmp_path: Path) -> None:
     )
 
     assert done.status == 1
-    assert "root" in done.text
+    assert "you are not root" in done.text
     assert "Traceback" not in done.text
