@@ -61,16 +61,17 @@ def test_the_gate_fails_up_when_a_pod_serves_another_release(lab: Lab, project: 
     assert healed.status == 0, healed.text
 
 
-def test_the_smoke_check_fails_up_when_the_page_is_not_served(lab: Lab, project: Project) -> None:
-    project.edit("Pulumi.dev.yaml", "probePath: /", "probePath: /no-such-page.html")
+def test_up_fails_when_the_page_is_not_served(lab: Lab, project: Project) -> None:
+    page = (project.directory / "content" / "index.php").read_text()
     try:
+        project.write("content/index.php", "<?php http_response_code(503);")
         done = project.pulumi("up", "--yes", "--skip-preview")
         assert done.status != 0
-        assert "/no-such-page.html" in done.text
-        assert "404" in done.text
+        assert pods(lab)[0]["name"] in done.text
+        assert "GET /: 503" in done.text
         assert "Traceback" not in done.text
     finally:
-        project.edit("Pulumi.dev.yaml", "probePath: /no-such-page.html", "probePath: /")
+        project.write("content/index.php", page)
         healed = project.pulumi("up", "--yes", "--skip-preview")
     assert healed.status == 0, healed.text
 
