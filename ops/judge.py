@@ -103,10 +103,8 @@ def _mount(mount: Mount, status: Mapping[str, Any]) -> Iterator[Finding]:
     if server not in mount.servers:
         servers = ", ".join(mount.servers)
         yield _finding(mount, "mount", wanted=f"{mount.volume} from one of {servers}", found=quoted(source))
-    # Never wanted: any minion may publish. The script takes the options from its own note, so it would not see this.
-    if "ro" in str(status.get("options", "")).split(","):
-        remedy = f"umount {mount.path} there, and its healing timer mounts it as recorded"
-        yield _finding(mount, "options", wanted="a mount for writing", found="a read-only one", remedy=remedy)
+    if "ro" in str(status.get("options", "")).split(","):  # never wanted: any minion may publish
+        yield _finding(mount, "options", wanted="a mount for writing", found="a read-only one")
     if not status.get("alive"):
         answer = "no answer in time" if status.get("answer") == "stalled" else "an error"
         client = status.get("client")

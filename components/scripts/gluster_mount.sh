@@ -286,6 +286,8 @@ judge_mount() {
         [ -z "$pid" ] || fail "the volume behind $MOUNT does not answer ($ANSWER), though its client (pid $pid) lives" \
             "see to the Gluster servers ($SERVERS) and bricks, then run this again"
         ACTION=revived
+    elif [ "$(rights "$FLAGS")" != "$(rights "$MOUNT_OPTIONS")" ]; then
+        ACTION=remounted # of the options this one alone shows in the mount itself, whoever made it
     elif [ -z "$SETTLED" ]; then
         ACTION=adopted
     elif [ "$SETTLED" = "$WANTED" ]; then
@@ -293,6 +295,10 @@ judge_mount() {
     else
         ACTION=remounted # FUSE takes no -o remount
     fi
+}
+
+rights() { # OPTIONS, comma-separated
+    case ,$1, in *,ro,*) echo ro ;; *) echo rw ;; esac
 }
 
 refuse_bad_place() {
@@ -493,7 +499,7 @@ verify() {
             "see that the servers ($SERVERS) answer on port 24007 and that the volume is started"
     probe
     [ "$ANSWER" = ok ] || fail "$WHAT is mounted on $MOUNT but does not answer ($ANSWER)" "see that the volume's bricks are up"
-    case ,$FLAGS, in *,ro,*) return ;; esac
+    [ "$(rights "$FLAGS")" = rw ] || return 0
     bounded "$PROBE_SECONDS" sh -c 'set -C; printf %s "$1" >"$1" && [ "$(cat "$1")" = "$1" ]; good=$?; rm -f "$1" && exit "$good"' \
         sh "$MOUNT/.glusterfarm-probe-$MINION-$$-$(date +%s)" ||
         fail "a file cannot be written to $MOUNT and read back" "see that the volume has its quorum and space, or mount it with the option ro"

@@ -108,6 +108,17 @@ def test_a_mount_made_by_hand_is_adopted(machine: Machine) -> None:
     assert mounts(machine) == []
 
 
+def test_a_read_only_mount_is_not_taken_for_one_to_write_to(machine: Machine) -> None:
+    pid = mounted_by_hand(machine, options="ro")
+    done = mount(machine).json
+    assert done["action"] == "remounted"
+    assert done["client"] != pid
+    machine.command("mount", "-o", "remount,ro", PATH)
+    assert "ro" in status(machine).json["options"].split(",")
+    assert mount(machine, verb="update").json["action"] == "remounted"
+    assert "ro" not in status(machine).json["options"].split(",")
+
+
 @pytest.mark.parametrize("source", ["gluster-1:MyVolume", "gluster-3,gluster-1:/MyVolume"])
 def test_other_ways_to_write_the_same_source(machine: Machine, source: str) -> None:
     mounted_by_hand(machine, source)
