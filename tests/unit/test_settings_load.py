@@ -170,7 +170,8 @@ BAD_KEYS = [
 ]
 
 
-@pytest.mark.parametrize(("text", "reason"), BAD_KEYS)
+# Keys are made anew each time, and every worker must find the same names.
+@pytest.mark.parametrize(("text", "reason"), BAD_KEYS, ids=map(str, range(len(BAD_KEYS))))
 def test_what_is_no_usable_private_key_is_refused_and_never_shown(stack: StackFiles, text: str, reason: str) -> None:
     _, line = refusal(stack.config(sshPrivateKey=text), secret=("glusterfarm:sshPrivateKey",))
     assert line.startswith("  glusterfarm:sshPrivateKey: the value (not shown) is refused: ")
