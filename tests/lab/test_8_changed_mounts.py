@@ -43,56 +43,45 @@ def told(record: Callable[[str, object], None], **seen: Visitor) -> None:
 
 
 @pytest.mark.timeout(600)
-def test_another_path(lab: Lab, project: Project, record_property: Callable[[str, object], None]) -> None:
+def test_another_path_then_another_volume_there_then_both_as_before(
+    lab: Lab, project: Project, other_volume: str, record_property: Callable[[str, object], None]
+) -> None:
     minions = [minion.name for minion in lab.minions()]
-    project.edit("Pulumi.dev.yaml", f"mountPath: {MOUNT}", f"mountPath: {ELSEWHERE}")
-    with visitor(lab) as there:
-        done = project.pulumi("up", "--yes", "--skip-preview")
-    try:
+    seen: dict[str, Visitor] = {}
+
+    def up(name: str, old: str, new: str) -> None:
+        project.edit("Pulumi.dev.yaml", old, new)
+        with visitor(lab) as seen[name]:
+            done = project.pulumi("up", "--yes", "--skip-preview")
         assert done.status == 0, done.text
+
+    try:
+        up("path", f"mountPath: {MOUNT}", f"mountPath: {ELSEWHERE}")
         assert {minion for minion in minions if mounted(lab, minion, ELSEWHERE)} == set(minions)
-        assert not [minion for minion in minions if mounted(lab, minion)]
         for minion in minions:
+            assert not mounted(lab, minion)
             assert lab.exec(minion, ["test", "-e", MOUNT], check=False).returncode == 1, (
-                "nothing of the old one is left"
+                "nothing is left of the old one"
             )
             units = lab.exec(minion, ["systemctl", "list-unit-files", "--no-legend", "*mnt-glusterfs*"], check=False)
             assert units.stdout == ""
-        again = project.pulumi("up", "--yes", "--skip-preview")
-        assert "updated" not in again.out, again.text
-    finally:
-        with visitor(lab) as back:
-            make("up")
-    told(record_property, there=there, back=back)
-    assert not there.faults, "the visitor notices nothing"
-    assert not back.faults
-    assert all(mounted(lab, minion) and not mounted(lab, minion, ELSEWHERE) for minion in minions)
-
-
-@pytest.mark.timeout(600)
-def test_another_volume(
-    lab: Lab, project: Project, other_volume: str, record_property: Callable[[str, object], None]
-) -> None:
-    """At the same path: pods keep the old volume until they are rolled."""
-    minions = [minion.name for minion in lab.minions()]
-    project.edit("Pulumi.dev.yaml", "volume: MyVolume", f"volume: {other_volume}")
-    with visitor(lab) as there:
-        done = project.pulumi("up", "--yes", "--skip-preview")
-    try:
-        assert done.status == 0, done.text
-        assert {source(lab, minion).partition(":")[2] for minion in minions} == {other_volume}
+        up("volume", "volume: MyVolume", f"volume: {other_volume}")
+        assert {source(lab, minion, ELSEWHERE).partition(":")[2] for minion in minions} == {other_volume}
         eventually(
-            lambda: all("\n" not in client(lab, minion) for minion in minions),
+            lambda: all("\n" not in client(lab, minion, ELSEWHERE) for minion in minions),
             seconds=60,
             what="the clients of the old volume have ended with the last pods that held it",
         )
+        again = project.pulumi("up", "--yes", "--skip-preview")
+        assert "updated" not in again.out, again.text
     finally:
-        with visitor(lab) as back:
+        with visitor(lab) as seen["back"]:
             make("up")
-    told(record_property, there=there, back=back)
-    assert not there.faults, "the visitor notices nothing"
-    assert not back.faults
+    told(record_property, **seen)
+    for name, one in seen.items():
+        assert not one.faults, f"{name}: the visitor notices nothing"
     assert {source(lab, minion).partition(":")[2] for minion in minions} == {"MyVolume"}
+    assert not [minion for minion in minions if mounted(lab, minion, ELSEWHERE)]
 
 
 def test_a_replaced_mount_is_not_taken_away(lab: Lab, project: Project) -> None:
