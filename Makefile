@@ -2,6 +2,8 @@ PYTHON := .venv/bin/python
 # The interpreter that makes the virtual environment; everything else runs in .venv.
 SYSTEM_PYTHON ?= python3
 TESTS_FAST := tests/unit tests/scripts
+# These share nothing between files, so each core takes some; the lab is one, and its tests come one after the other.
+SIDE_BY_SIDE := -n auto --maxprocesses 8 --dist loadfile
 
 .DEFAULT_GOAL := help
 .PHONY: help venv venv-only up deploy down status check format test test-fast test-unit test-soak rehearse-pr bench-fanout bench-publish bench-serve lock
@@ -43,13 +45,14 @@ format:  ## let ruff rewrite what it can
 	$(PYTHON) -m ruff format .
 
 test: venv check  ## everything that tests it, the lab included
-	$(PYTHON) -m pytest
+	@$(PYTHON) -m pytest tests/lab; lab=$$?; \
+	  $(PYTHON) -m pytest $(SIDE_BY_SIDE) tests/plugins tests/toolchain $(TESTS_FAST) && exit $$lab
 
 test-fast: venv check  ## the part that needs no lab
-	$(PYTHON) -m pytest $(TESTS_FAST)
+	$(PYTHON) -m pytest $(SIDE_BY_SIDE) $(TESTS_FAST)
 
 test-unit: venv-only check  ## the same on a host that is not to have a lab
-	$(PYTHON) -m pytest $(TESTS_FAST)
+	$(PYTHON) -m pytest $(SIDE_BY_SIDE) $(TESTS_FAST)
 
 test-soak: venv  ## faults and kills at random moments, again and again (an hour; GLUSTERFARM_SOAK_ROUNDS=20)
 	$(PYTHON) -m pytest tests/soak -s
