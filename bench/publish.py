@@ -8,6 +8,7 @@ what it was before. `peers` write into a directory of their own, in place.
     make bench-publish          or: python -m bench.publish [--files N] [--rounds N] [--latency MS,...] [--json]
     python -m bench.publish --inventory FILE --mount-path DIR --volume NAME    on minions of yours instead of the lab's
     python -m bench.publish --only first --latency 0 --peers tar               a slice of it
+    python -m bench.publish --only later --cold                                as the first to deploy for a while
     python -m bench.publish --loopback --files 200                             to try it: no figure means anything
 
 The first minion of the inventory is the one that all copy through; rsync must be on it and here. In the lab:
@@ -44,17 +45,19 @@ from settings import Minion, SettingsError, load_inventory
 _T = TypeVar("_T")
 PEERS = ("rsync", "tar", "sftp")
 CHANGED = 10
+COLD = "/mnt/glusterfarm-bench"
 _DIRECTORY_FILES = 100
 _MOST = 1_000_000
 
 
 @dataclass(frozen=True, kw_only=True)
 class Where:
-    """The minions, and the volume that they have mounted."""
+    """The minions, and the volume that they have mounted; ``renew`` is called before each that is timed."""
 
     minions: tuple[Minion, ...]
     mount: str
     volume: str
+    renew: Callable[[], None] = lambda: None
 
 
 def main(words: Sequence[str] | None = None) -> int:
@@ -94,6 +97,13 @@ def _parser() -> argparse.ArgumentParser:
         choices=("first", "later"),
         help="the first publishes, or those after them; the whole takes long (default: both)",
     )
+    parser.add_argument(
+        "--cold",
+        action="store_true",
+        help="before each that is timed every minion mounts the volume anew, at a place of the benchmark's own: what a"
+        " client learned of names and attributes it forgets after ten minutes, and so between two deployments"
+        " (in the lab only)",
+    )
     parser.add_argument("--peers", type=_peers, default=PEERS, metavar="P,...", help="of rsync,tar,sftp (all)")
     parser.add_argument("--rsync", default="rsync", metavar="PROGRAM", help="the rsync here")
     parser.add_argument("--rsync-path", default="rsync", metavar="PROGRAM", help="the rsync on the minion")
@@ -126,6 +136,8 @@ def _peers(words: str) -> tuple[str, ...]:
 @contextmanager
 def _where(chosen: argparse.Namespace, scratch: Path) -> Iterator[Where]:
     """The minions that are meant, and their key. Raises LabError, SettingsError."""
+    if chosen.cold and (chosen.loopback or chosen.inventory is not None):
+        raise RuntimeError("--cold mounts and unmounts on the minions, and does so in the lab only: leave it out")
     if chosen.loopback:
         from tests.support.sshd import Loopback  # noqa: PLC0415 (only to try it)
 
@@ -145,7 +157,33 @@ def _where(chosen: argparse.Namespace, scratch: Path) -> Iterator[Where]:
     gluster = yaml.safe_load((CHECKOUT / "Pulumi.dev.yaml").read_text())["config"]["glusterfarm:gluster"]
     os.environ[KEY_VARIABLE] = lab.paths.key.read_text()
     minions = load_inventory(lab.paths.inventory).minions
-    yield Where(minions=minions, mount=gluster["mountPath"], volume=gluster["volume"])
+    if not chosen.cold:
+        yield Where(minions=minions, mount=gluster["mountPath"], volume=gluster["volume"])
+        return
+    names = [minion.name for minion in minions]
+    with _own_mount(lab, names, f"{gluster['servers'][0]}:{gluster['volume']}") as renew:
+        yield Where(minions=minions, mount=COLD, volume=gluster["volume"], renew=renew)
+
+
+@contextmanager
+def _own_mount(lab: Lab, names: Sequence[str], source: str) -> Iterator[Callable[[], None]]:
+    """``source`` mounted at COLD on the minions ``names`` until the context ends; what is given mounts it anew."""
+
+    def everywhere(*words: str, check: bool = True) -> None:
+        for name in names:
+            lab.exec(name, list(words), check=check)
+
+    def renew() -> None:
+        everywhere("umount", COLD, check=False)
+        everywhere("mount", "-t", "glusterfs", source, COLD)
+
+    everywhere("mkdir", "-p", COLD)
+    try:
+        renew()
+        yield renew
+    finally:
+        everywhere("umount", COLD, check=False)
+        everywhere("rmdir", COLD, check=False)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -206,6 +244,7 @@ def _race(
             rounds=chosen.rounds,
             suffix=f"_{milliseconds}ms" if milliseconds else "",
             ways=ways,
+            renew=where.renew,
         )
         try:
             race.clear()
@@ -227,6 +266,7 @@ class _Race:
     rounds: int
     suffix: str
     ways: Sequence[Proxy]
+    renew: Callable[[], None]
 
     def clear(self) -> None:
         """Leave nothing on the volume."""
@@ -276,6 +316,7 @@ class _Race:
 
     def _take(self, what: str, name: str, work: Callable[[], _T]) -> _T:
         given: list[_T] = []
+        self.renew()
         self.series.take(f"{what}_{name}{self.suffix}", lambda: given.append(work()))
         return given[0]
 

@@ -67,6 +67,11 @@ def test_a_latency_or_a_peer_that_is_none_is_refused(capsys: pytest.CaptureFixtu
         assert said in capsys.readouterr().err
 
 
+def test_only_the_labs_minions_mount_anew(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--loopback", "--cold"]) == 1
+    assert "error: --cold mounts and unmounts on the minions, and does so in the lab only" in capsys.readouterr().err
+
+
 def test_minions_without_a_volume_are_one_clear_line(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--inventory", "none.yaml"]) == 1
     assert capsys.readouterr().err == "error: with --inventory give --mount-path and --volume too\n"
