@@ -658,14 +658,14 @@ do_watch() {
 judge_answer() {
     [ "$ANSWER" = stalled ] || rm -f "$NOTES/stalled"
     case $ANSWER:${pid:+client} in
-        ok:*) note_ping_timeout ;;
+        ok:*) note_ping_timeout && note_bricks ;;
         *:) reason='its client was dead' ;;
         error:*) result=waiting reason="the volume is away: its client (pid $pid) lives and gets no answer" ;;
         *)
             [ -e "$NOTES/stalled" ] || date +%s >"$NOTES/stalled"
             stalled=$(($(date +%s) - $(cat "$NOTES/stalled")))
-            if [ "$stalled" -gt $((2 * $(cat "$NOTES/ping" 2>/dev/null || echo 42) + 30)) ] && reachable; then
-                reason="its client (pid $pid) gave no answer for $stalled s, though a server did"
+            if [ "$stalled" -gt $((2 * $(cat "$NOTES/ping" 2>/dev/null || echo 42) + 30)) ] && brick_answers; then
+                reason="its client (pid $pid) gave no answer for $stalled s, though a brick did"
                 kill -KILL "$pid"
                 { echo 1 >"/sys/fs/fuse/connections/${DEVICE#*:}/abort"; } 2>/dev/null
             else
@@ -698,12 +698,38 @@ mount_unit() {
     ! put "$UNIT_FILE" "$(unit)" || bounded 60 systemctl daemon-reload
 }
 
+# Where the client's bricks listen, which no volfile server needs to say: whom it is connected to while it is well. They
+# may start anew elsewhere, so it is looked at each minute.
+note_bricks() {
+    [ -z "$(find "$NOTES/bricks" -mmin -1 2>/dev/null)" ] && has ss && bounded 5 ss -H -t -n -p state established || return 0
+    awk -v pid="pid=$pid," 'index($0, pid) && $4 !~ /:24007$/ {
+        host = port = $4
+        sub(/:[0-9]+$/, "", host)
+        sub(/.*:/, "", port)
+        print host, port
+    }' "$OUT" | tr -d '[]' | sort -u >"$NOTES/bricks"
+}
+
+# Does a brick? Where that was never noted, a volfile server's answer must do.
+brick_answers() {
+    if [ ! -s "$NOTES/bricks" ] || ! has bash; then
+        reachable
+        return
+    fi
+    while read -r host port; do
+        ! answers "$host" "$port" || return 0
+    done <"$NOTES/bricks"
+    return 1
+}
+
+answers() { bounded 3 bash -c ': <"/dev/tcp/$1/$2"' bash "$1" "$2"; } # HOST PORT
+
 # Does a volfile server answer? FIRST is the first that does. Without bash nobody can tell, and it is worth a try.
 reachable() {
     FIRST=''
     has bash || return 0
     for server in $(printf '%s' "$SERVERS" | tr : ' '); do
-        ! bounded 3 bash -c ': <"/dev/tcp/$1/24007"' bash "$server" || { FIRST=$server && return 0; }
+        ! answers "$server" 24007 || { FIRST=$server && return 0; }
     done
     return 1
 }
@@ -721,6 +747,7 @@ note_ping_timeout() {
     [ -s "$NOTES/ping" ] || {
         bounded 5 cat "$MOUNT/.meta/graphs/active/$VOLUME-client-0/options/ping-timeout" && grep -x '[0-9]*' "$OUT" >"$NOTES/ping"
     }
+    return 0
 }
 
 # Says what is new, for the journal: all of what was done, and of what stays as it is only the beginning and the end.

@@ -218,7 +218,7 @@ def test_no_mount_is_tried_while_no_server_answers(healing: Machine) -> None:
     assert done["action"] == "waiting"
     assert done["reason"] == "its client was dead, and no server (gluster-1:gluster-2) answers on port 24007"
     assert len(healing.calls("mount.glusterfs")) == tried
-    assert [call[2:] for call in healing.calls("bash")] == [["bash", "gluster-1"], ["bash", "gluster-2"]]
+    assert [call[3:] for call in healing.calls("bash")] == [["gluster-1", "24007"], ["gluster-2", "24007"]]
     healing.stub("bash", "exit 0")
     assert heal(healing).json["action"] == "mounted"
 
@@ -286,6 +286,32 @@ def test_a_client_that_stalls_for_too_long_is_given_up(one_machine: Machine) -> 
     assert f"its client (pid {client}) gave no answer for" in done.err
     assert done.json["ended"] == [container]
     assert status(one_machine).json["alive"] is True
+
+
+def test_only_a_brick_that_answers_makes_a_stall_the_clients_fault(one_machine: Machine) -> None:
+    """Not a volfile server: bricks may be out of reach on their own."""
+    mount_with_timer(one_machine)
+    client = clients(one_machine)[0]
+    connections = [
+        f'0 0 192.0.2.9:1018 192.0.2.1:24007 users:(("glusterfs",pid={client},fd=8))',
+        f'0 0 192.0.2.9:1019 192.0.2.1:49152 users:(("glusterfs",pid={client},fd=9))',
+        f'0 0 [2001:db8::9]:1020 [2001:db8::2]:49153 users:(("glusterfs",pid={client},fd=10))',
+        f'0 0 192.0.2.9:1021 192.0.2.3:49154 users:(("glusterfs",pid={client}7,fd=9))',
+    ]
+    one_machine.stub("ss", "cat <<'END'\n" + "\n".join(connections) + "\nEND")
+    assert heal(one_machine).json["action"] == "well"
+    one_machine.signal(client, signal.SIGUSR1)
+    assert heal(one_machine).json["action"] == "waiting"
+    one_machine.path(f"{NOTES}/ping").write_text("5\n")
+    one_machine.path(f"{NOTES}/stalled").write_text(f"{int(time.time()) - 50}\n")
+    one_machine.stub("bash", "exit 1")
+    assert heal(one_machine).json["action"] == "waiting"
+    asked = [call[3:] for call in one_machine.calls("bash")]
+    assert asked == [["192.0.2.1", "49152"], ["2001:db8::2", "49153"]]
+    one_machine.stub("bash", "case $4 in 2001:* | gluster-*) exit 0 ;; esac; exit 1")
+    done = heal(one_machine)
+    assert done.json["action"] == "mounted"
+    assert "though a brick did" in done.err
 
 
 def test_the_default_ping_timeout_is_glusters(one_machine: Machine) -> None:
