@@ -6,6 +6,10 @@
 set -u
 
 main() {
+    command -v htcacheclean >/dev/null || {
+        echo 'trim_cache.sh: there is no htcacheclean in this image: nothing is kept once the cache is full' >&2
+        exec sleep infinity # Apache would start anew what ends
+    }
     while sleep "$3"; do
         trim "$1" "$2"
     done
