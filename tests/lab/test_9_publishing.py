@@ -156,6 +156,38 @@ def test_a_volume_that_is_full_keeps_what_is_live_and_the_next_publish_converges
     assert trial.seen_by_all() == {new}
 
 
+def test_a_minion_that_sees_other_bytes_stops_a_release_and_one_that_sees_no_flip_undoes_it(trial: Trial) -> None:
+    """It has the site as it was, on its own disk, where its mount should show it."""
+    lab, (_, stale, *_) = trial.lab, [minion.name for minion in trial.lab.minions()]
+    old = trial.content(numbered(1))
+    outcome(trial.publish())
+    live = trial.content(numbered(2))
+    outcome(trial.publish())
+    copy = f"/var/tmp/{trial.name}"
+    lab.exec(stale, ["cp", "-a", trial.site, copy])
+    lab.exec(stale, ["mount", "--bind", copy, trial.site])
+    try:
+        trial.content(numbered(3))
+        torn = trial.publish()
+        seen = trial.seen_by_all()
+        trial.content(numbered(1))
+        unseen = trial.publish()
+    finally:
+        lab.exec(stale, ["umount", trial.site])
+        lab.exec(stale, ["rm", "-rf", copy])
+    assert torn.status == unseen.status == 1
+    assert f"minion {stale} does not see what was published" in torn.err
+    assert "nothing went live" in torn.err
+    assert seen == {live}
+    assert re.search(
+        rf"minion {stale} sees release \w+ in slot b .*; the flip was undone, release \w+ in slot b is live", unseen.err
+    )
+    assert trial.seen_by_all() == {live}
+    back = trial.publish()
+    assert (outcome(back)["action"], outcome(back)["written"]) == ("flipped", 0)
+    assert trial.seen_by_all() == {old}
+
+
 @pytest.mark.timeout(400)
 def test_a_publisher_that_reboots_in_the_middle_is_taken_over_from(
     trial: Trial, record_property: Callable[[str, object], None]

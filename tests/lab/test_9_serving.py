@@ -13,7 +13,7 @@ from contextlib import contextmanager
 import pytest
 
 from lab.context import Lab
-from tests.lab.conftest import IMAGE, eventually
+from tests.lab.conftest import IMAGE, eventually, get
 from tests.lab.farm import PAGE, all_serve, fault, pods, report
 from tests.support.project import Done, Project
 from tests.support.visitor import Visit, Visitor
@@ -199,6 +199,33 @@ def test_an_address_of_a_load_balancer_is_awaited(lab: Lab, project: Project, re
         lab.kubectl(*patch)
         running.result()
     assert project.pulumi("stack", "output", "url").out.strip() == "http://192.0.2.10/"
+
+
+@pytest.mark.timeout(400)
+def test_a_pod_on_a_port_of_its_minion_with_affinity_then_none_then_one_again(
+    lab: Lab, project: Project, restored: None
+) -> None:
+    """As the how-to of 2015 had it; with one replica, for the new pod needs a minion beside the old one's."""
+    del restored  # only to be done after this
+    config = "Pulumi.dev.yaml"
+    project.edit(config, "    replicas: 2", "    replicas: 1\n    hostPort: 8080")
+    project.edit(config, "type: NodePort", "type: NodePort\n    sessionAffinity: ClientIP")
+    up(project)
+    (pod,) = pods(lab)
+    assert get(f"http://{lab.machine(pod['node']).address}:8080/helloworld.html") == PAGE
+    url = project.pulumi("stack", "output", "url").out.strip()
+    assert {get(f"{url}glusterfarm-pod").strip() for _ in range(10)} == {pod["name"]}
+    service = json.loads(lab.kubectl("get", "service", "-n", "glusterfarm", "web", "-o", "json").stdout)
+    assert service["spec"]["sessionAffinity"] == "ClientIP"
+
+    project.edit(config, "replicas: 1", "replicas: 0")
+    nobody = up(project)
+    assert nobody.seconds < 60, "it waits for nobody"
+    eventually(lambda: not pods(lab), seconds=60, what="no pod is left")
+    assert json.loads(project.pulumi("stack", "output", "servedBy", "--json").out) == {}
+    project.edit(config, "replicas: 0", "replicas: 1")
+    up(project)
+    assert [one["ready"] for one in pods(lab)] == ["True"]
 
 
 def test_what_serves_is_confined(lab: Lab) -> None:

@@ -15,7 +15,8 @@ import pytest
 
 from lab.context import Lab
 from tests.lab.conftest import eventually
-from tests.lab.farm import PAGE, all_serve, pods, publisher_in, report
+from tests.lab.farm import PAGE, all_serve, fault, pods, publisher_in, report
+from tests.lab.trial import Trial, outcome, said
 from tests.support.project import Project, command, copy_of_project
 from tests.support.visitor import Visitor
 
@@ -107,6 +108,37 @@ def test_a_deployer_killed_at_any_moment_leaves_one_whole_release(
             assert len(set(told.stdout.split("\n")) - {""}) <= 1, f"{minion.name} sees a mixture"
     deploy(lab)
     report(record_property, pods=len(pods(lab)))
+
+
+def test_a_publisher_that_is_cut_off_in_the_middle_is_taken_over_from(
+    lab: Lab, tmp_path: Path, record_property: Callable[[str, object], None]
+) -> None:
+    """Its machine lives, and nobody hears of it: to be sure of that takes the deployer a minute."""
+    deploy(lab)
+    trial = Trial(lab=lab, name="trial-cut-off", directory=tmp_path)
+    live = trial.content({"page": b"before"})
+    outcome(trial.publish())
+    first, *others = [minion.name for minion in lab.minions()]
+    new = trial.content({"page": b"after", "huge": os.urandom(1 << 28)})
+    running = trial.started()
+    said(running, lambda line: "writing" in line)
+    fault("pause", first)
+    try:
+        begun = time.monotonic()
+        _, told = running.communicate(timeout=300)
+        noticed = time.monotonic() - begun
+        seen = {trial.seen(minion) for minion in others}
+    finally:
+        fault("resume", first)
+    assert running.returncode == 1, told
+    assert f"minion {first}: " in told
+    assert "Traceback" not in told
+    assert seen == {live}
+    eventually(lambda: all_serve(lab), seconds=120, what="both pods serve")
+    assert outcome(trial.publish())["action"] == "written"
+    assert trial.seen_by_all() == {new}
+    trial.remove()
+    report(record_property, noticed=round(noticed, 1))
 
 
 def appeared(project: Project, up: subprocess.Popen[bytes]) -> int:
