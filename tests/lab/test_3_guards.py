@@ -68,7 +68,7 @@ def test_up_fails_when_the_page_is_not_served(lab: Lab, project: Project) -> Non
         done = project.pulumi("up", "--yes", "--skip-preview")
         assert done.status != 0
         assert pods(lab)[0]["name"] in done.text
-        assert "GET /: 503" in done.text
+        assert "HTTP 503" in done.text
         assert "Traceback" not in done.text
     finally:
         project.write("content/index.php", page)
