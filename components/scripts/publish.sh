@@ -198,10 +198,14 @@ live() {
     printf '{"slot": "%s", "release": "%s"}\n' "$live" "$release"
 }
 
+enter_slot() { # SLOT: 1, with stdin read, where this mount does not show it, or not yet: none of its files can be read
+    cd "slots/$1" 2>/dev/null || { cat >/dev/null; return 1; }
+}
+
 digests() { # SLOT
     known_slot "$1"
     enter_site
-    cd "slots/$1"
+    enter_slot "$1" || return 0
     # A file that cannot be read gives no line; the deployer, who knows what it asked for, says which.
     xargs -0 sha256sum -z -- || :
 }
@@ -209,7 +213,7 @@ digests() { # SLOT
 link_digests() { # SLOT
     known_slot "$1"
     enter_site
-    cd "slots/$1"
+    enter_slot "$1" || return 0
     # shellcheck disable=SC2016 # the inner shell's own parameters
     xargs -0 sh -c 'for path do
         if [ -L "$path" ]; then
@@ -222,7 +226,7 @@ link_digests() { # SLOT
 paths() { # SLOT
     known_slot "$1"
     enter_site
-    cd "slots/$1"
+    enter_slot "$1" || fail "there is no slot $1 in $mount/$site" "check this minion's mount, then run again"
     find . -mindepth 1 ! -type d -printf '%y %P\0'
 }
 

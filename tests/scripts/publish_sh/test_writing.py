@@ -193,6 +193,13 @@ def test_digests_leave_out_what_cannot_be_read(locked: Volume) -> None:
     assert b"absent" in stderr
 
 
+@pytest.mark.parametrize("verb", ["digests", "link_digests"])
+def test_of_a_slot_that_is_not_seen_no_file_can_be_read(locked: Volume, verb: str) -> None:
+    locked.write("a", {b"page": b"1"})
+    assert locked.run(verb, "c", data=b"page\0" * 100_000) == b""
+    assert "there is no slot c in" in locked.refusal("paths", "c")
+
+
 def test_link_digests_are_of_the_target_and_of_links_only(locked: Volume) -> None:
     locked.write("a", {b"page": b"1"})
     (locked.path / "slots" / "a" / "a\nlink").symlink_to("pa ge\n")
