@@ -129,6 +129,7 @@ def run(
     """
     registered: list[Registered] = []
     exports: dict[str, Any] = {}
+    settings.ROOT.set(None)  # made once a process, it may be one that another test never let finish
     preview = failing is None
     mocks.set_mocks(_Providers(), PROJECT, stack, preview=preview, monitor=_Monitor(registered, failing))
     set_all_config(dict(config or {}), list(secrets))
