@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import subprocess
 import sys
@@ -11,7 +10,7 @@ from pathlib import Path
 import yaml
 
 from lab.toolchain import Toolchain
-from tests.plugins.harness import CHECKOUT, PASSPHRASE
+from tests.plugins.harness import CHECKOUT, Project
 from tests.support.project import command
 
 
@@ -19,22 +18,13 @@ def test_a_project_made_from_this_repository_is_complete_and_its_stack_right(
     tmp_path: Path, toolchain: Toolchain, home: Path
 ) -> None:
     """What is asked is answered as offered; the virtual environment is the one of this checkout."""
-    template, made, state = (tmp_path / name for name in ("template", "made", "state"))
+    template, made = tmp_path / "template", tmp_path / "made"
     subprocess.run(["git", "clone", "--quiet", str(CHECKOUT), str(template)], check=True)
-    made.mkdir()
-    state.mkdir()
+    (made / "state").mkdir(parents=True)
     (made / ".venv").symlink_to(Path(sys.prefix))
-    environment = {
-        "PATH": f"{home / 'bin'}:{toolchain.pulumi}:{os.environ['PATH']}",
-        "HOME": str(tmp_path),
-        "PULUMI_HOME": str(home),
-        "PULUMI_BACKEND_URL": f"file://{state}",
-        "PULUMI_CONFIG_PASSPHRASE": PASSPHRASE,
-        "PULUMI_SKIP_UPDATE_CHECK": "true",
-    }
-    words = ["pulumi", "new", str(template), "--yes", "--force", "--name", "glusterfarm", "--stack", "web"]
-    done = command([*words, "--config", "inventory=inventory/web.yaml"], cwd=made, env=environment)
-    assert done.status == 0, done.text
+    project = Project(directory=made, pulumi=toolchain.pulumi / "pulumi", home=home)
+    words = ("--yes", "--force", "--name", "glusterfarm", "--stack", "web", "--config", "inventory=inventory/web.yaml")
+    done = project.run("new", str(template), *words)
     assert "Your new project is ready to go!" in done.text
     assert "python -m ops inventory import --help" in done.text, "how to go on"
 
