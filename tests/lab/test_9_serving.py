@@ -90,11 +90,11 @@ def test_a_roll_that_cannot_be_stops_and_the_old_pods_serve_on(
     """One to an image that nobody has; and one whose image serves files, and not the page that matters."""
     config = "Pulumi.dev.yaml"
     before = {pod["name"] for pod in pods(lab)}
-    bounded = f"rolloutTimeout: {ROLLOUT_SECONDS}\n    image: {IMAGE}"
-    project.edit(config, f"image: {IMAGE}", bounded.replace(IMAGE, "glusterfarm.local/php:lost"))
+    lost_image = "image: glusterfarm.local/php:lost"
+    project.edit(config, f"image: {IMAGE}", f"rolloutTimeout: {ROLLOUT_SECONDS}\n    {lost_image}")
     with visitors(lab, lab.minions()[0].name) as seen:
         lost = project.pulumi("up", "--yes", "--skip-preview")
-        project.edit(config, "image: glusterfarm.local/php:lost", f"image: {IMAGE}")
+        project.edit(config, lost_image, f"image: {IMAGE}")
         project.edit(config, "probePath: /", "probePath: /nobody.php")
         broken = project.pulumi("up", "--yes", "--skip-preview")
         new = {pod["name"]: pod["ready"] for pod in pods(lab) if pod["name"] not in before}
