@@ -658,7 +658,7 @@ do_watch() {
 judge_answer() {
     [ "$ANSWER" = stalled ] || rm -f "$NOTES/stalled"
     case $ANSWER:${pid:+client} in
-        ok:*) note_ping_timeout && note_bricks ;;
+        ok:*) note_ping_timeout; note_bricks ;;
         *:) reason='its client was dead' ;;
         error:*) result=waiting reason="the volume is away: its client (pid $pid) lives and gets no answer" ;;
         *)
@@ -747,7 +747,6 @@ note_ping_timeout() {
     [ -s "$NOTES/ping" ] || {
         bounded 5 cat "$MOUNT/.meta/graphs/active/$VOLUME-client-0/options/ping-timeout" && grep -x '[0-9]*' "$OUT" >"$NOTES/ping"
     }
-    return 0
 }
 
 # Says what is new, for the journal: all of what was done, and of what stays as it is only the beginning and the end.
