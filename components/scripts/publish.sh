@@ -277,11 +277,14 @@ see_what_others_did() { # the lock is held: its file says through which minion t
 
 end_writers() { # all that are on this minion: while we hold the lock they can only be ours
     shared=$(pwd -P)/slots/writers
+    set --
     for descriptor in /proc/[0-9]*/fd/8; do
         [ "$(readlink "$descriptor")" = "$shared" ] || continue
         process=${descriptor#/proc/}
-        kill -KILL "${process%%/*}" || :
+        set -- "$@" "${process%%/*}"
     done 2>/dev/null
+    # At once: one that outlives its tar, be it for a moment, tells of a failure that was none.
+    kill -KILL "$@" 2>/dev/null || :
     lock -w "$ENDING_SECONDS" 7 || fail "writers to $mount/$site do not end" "see what hangs there, then run again"
 }
 

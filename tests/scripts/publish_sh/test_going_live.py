@@ -75,10 +75,10 @@ def test_a_killed_holder_holds_nothing(volume: Volume) -> None:
 
 
 def test_a_holder_of_whom_nothing_is_heard_loses_the_lock_and_its_writers(volume: Volume) -> None:
-    first = volume.lock(seconds=4)
+    first = volume.lock(seconds=2)
     volume.run("begin", TOKEN, "a", "fresh")
     writer = stuck_writer(volume)
-    for _ in range(5):
+    for _ in range(3):
         time.sleep(1)
         assert first.stdin
         first.stdin.write(b"\n")
