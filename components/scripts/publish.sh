@@ -137,16 +137,6 @@ seconds() { # SLOT: sets $since and $left: when it last went live, and when that
     case $left in '' | *[!0-9]*) left=0 ;; esac
 }
 
-went_live() { # SLOT
-    seconds "$1"
-    printf '%s' "$since"
-}
-
-left_live() { # SLOT
-    seconds "$1"
-    printf '%s' "$left"
-}
-
 told_by() { # SLOT: the release that the slot itself names, whole or not
     told=$(head -c 100 "slots/$1/glusterfarm-release" 2>/dev/null) || told=
     case $told in *[!0-9a-f]*) ;; *) printf '%s' "$told" ;; esac
@@ -174,9 +164,14 @@ tell_state() { # in the site's directory
         "$(json "$(release_of a)")" "$(json "$(release_of b)")" "$(json "$(release_of c)")"
     printf '"told": {"a": %s, "b": %s, "c": %s}, ' \
         "$(json "$(told_by a)")" "$(json "$(told_by b)")" "$(json "$(told_by c)")"
-    printf '"since": {"a": %s, "b": %s, "c": %s}, ' "$(went_live a)" "$(went_live b)" "$(went_live c)"
-    printf '"left": {"a": %s, "b": %s, "c": %s}, "now": %s}\n' \
-        "$(left_live a)" "$(left_live b)" "$(left_live c)" "$(date +%s)"
+    went=''
+    undone=''
+    for each in a b c; do
+        seconds "$each"
+        went="$went, \"$each\": $since"
+        undone="$undone, \"$each\": $left"
+    done
+    printf '"since": {%s}, "left": {%s}, "now": %s}\n' "${went#, }" "${undone#, }" "$(date +%s)"
 }
 
 json() { # a word of letters and digits, '' for null
@@ -452,8 +447,7 @@ flip() { # TOKEN SLOT RELEASE NOTE
     [ "$(release_of "$2")" = "$3" ] || fail "slot $2 of $mount/$site does not hold release $3" "run again"
     [ "$live" != "$2" ] || return 0
     record "$2" "$4"
-    printf '%s %s\n' "${live:--}" "$(date +%s)" >"slots/$2.before.new"
-    mv -fT "slots/$2.before.new" "slots/$2.before"
+    put_before "$2" "${live:--} $(date +%s)"
     still_ours "$1"
     point_to "$2"
     recorded
@@ -473,11 +467,15 @@ unflip() { # TOKEN SLOT|- NOTE
     # What is live until now has readers, though it becomes a spare slot: who writes next must know since when.
     if [ -n "$live" ] && [ -f "slots/$live.before" ]; then
         seconds "$live"
-        printf '%s %s %s\n' "${previous:--}" "$since" "$(date +%s)" >"slots/$live.before.new"
-        mv -fT "slots/$live.before.new" "slots/$live.before"
+        put_before "$live" "${previous:--} $since $(date +%s)"
     fi
     if [ "$2" = - ]; then rm -f html; else point_to "$2"; fi
     recorded
+}
+
+put_before() { # SLOT LINE
+    printf '%s\n' "$2" >"slots/$1.before.new"
+    mv -fT "slots/$1.before.new" "slots/$1.before"
 }
 
 point_to() { # SLOT
