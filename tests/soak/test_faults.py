@@ -135,6 +135,7 @@ def test_a_volume_that_is_long_away_costs_no_client_and_no_container(
         with without_volume(lab):
             time.sleep(AWAY_SECONDS)
             assert not any(serves_quickly(lab, pod["node"]) for pod in pods(lab))
+            assert {pod["ready"] for pod in pods(lab)} == {"False"}
         back = time.monotonic()
         eventually(lambda: all_serve(lab), seconds=15, what="every pod serves again")
         report(record_property, served=round(time.monotonic() - back, 1))

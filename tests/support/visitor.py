@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 #: Each visit comes from a port of its own, as visitors do. The kernel gives a port again within minutes, and for two of
 #: them conntrack sends whoever has it where its last connection went: to a pod that may be no more.
 _PORTS = cycle(range(15_000, 60_000))
+_MOST_BEHIND_SECONDS = 1.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,7 +36,8 @@ class Visitor:
     """Asks ``url`` from ``side_by_side`` threads, each ``per_second`` times, for as long as the context lasts.
 
     ``page`` is what must come; ``timeout`` in seconds is the visitor's patience. Each request is a connection of its
-    own, so that each is balanced anew.
+    own, so that each is balanced anew. What a slow answer keeps from being asked in time is asked after it, but for
+    what is older than a second: a pace is kept, and no flood follows a silence.
     """
 
     def __init__(
@@ -73,10 +75,11 @@ class Visitor:
         return max((later - earlier for earlier, later in pairwise(ends)), default=float("inf"))
 
     def _ask_on(self) -> None:
+        due = time.monotonic()
         while not self._stop.is_set():
-            visit = self._ask()
-            self.visits.append(visit)
-            self._stop.wait(max(0.0, self._pause - visit.seconds))
+            self.visits.append(self._ask())
+            due = max(due + self._pause, time.monotonic() - _MOST_BEHIND_SECONDS)
+            self._stop.wait(max(0.0, due - time.monotonic()))
 
     def _ask(self) -> Visit:
         begun = time.monotonic()
