@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import shutil
 import urllib.error
 import urllib.parse
@@ -22,6 +23,13 @@ from tests.support.software import DOKUWIKI, WORDPRESS, content_of
 PAGE = "/doku.php?id=wiki:syntax"
 TITLE = "<title>wiki:syntax [Glusterfarm]</title>"
 HEADING = '<h1 class="sectionedit1" id="formatting_syntax">Formatting Syntax</h1>'
+SESSIONS = f"{MOUNT}/dokuwiki/sessions"
+COUNT = """<?php
+session_save_path('/srv/dokuwiki/sessions');
+session_start();
+$_SESSION['visits'][] = gethostname();
+echo count($_SESSION['visits']);
+"""
 UP = ("up", "--yes", "--skip-preview")
 
 
@@ -42,6 +50,39 @@ def save(door: str, page: str, text: str) -> None:
     data = urllib.parse.urlencode(form).encode()
     with urllib.request.urlopen(f"{door}/doku.php", data=data, timeout=30) as answer:
         assert answer.status == 200
+
+
+def upload(door: str, media: str, content: bytes) -> None:
+    """What dokuwiki's media manager sends for one file."""
+    boundary = "----glusterfarm"
+    fields = {"call": "mediaupload", "ns": media.rpartition(":")[0], "mediaid": media.rpartition(":")[2]}
+    parts = [f'Content-Disposition: form-data; name="{name}"\r\n\r\n{value}'.encode() for name, value in fields.items()]
+    parts.append(
+        f'Content-Disposition: form-data; name="qqfile"; filename="{fields["mediaid"]}"\r\n'
+        "Content-Type: application/octet-stream\r\n\r\n".encode()
+        + content
+    )
+    body = b"".join(b"--%b\r\n%b\r\n" % (boundary.encode(), part) for part in parts) + f"--{boundary}--\r\n".encode()
+    request = urllib.request.Request(
+        f"{door}/lib/exe/ajax.php",
+        data=body,
+        headers={"Content-Type": f"multipart/form-data; boundary={boundary}"},
+    )
+    with urllib.request.urlopen(request, timeout=30) as answer:
+        said = answer.read().decode()
+    assert '"success":true' in said, said
+
+
+def download(door: str, media: str) -> bytes:
+    with urllib.request.urlopen(f"{door}/lib/exe/fetch.php?media={media}", timeout=30) as answer:
+        return bytes(answer.read())
+
+
+def counted(door: str, session: str) -> str:
+    """How often this visitor came, as PHP's session has it."""
+    request = urllib.request.Request(f"{door}/count.php", headers={"Cookie": f"PHPSESSID={session}"})
+    with urllib.request.urlopen(request, timeout=30) as answer:
+        return str(answer.read().decode())
 
 
 @pytest.mark.timeout(900)
@@ -70,10 +111,12 @@ def test_dokuwiki_is_served_and_a_page_saved_through_one_pod_is_read_through_eve
     # First the place, then what is to be in it, then who uses it: pods of before have no such place.
     where = f"{MOUNT}/dokuwiki/data"
     lab.exec(lab.minions()[0].name, ["cp", "-r", f"{MOUNT}/php/html/data", where])
-    lab.exec(lab.minions()[0].name, ["chown", "-R", "33:33", where])
+    lab.exec(lab.minions()[0].name, ["mkdir", SESSIONS])
+    lab.exec(lab.minions()[0].name, ["chown", "-R", "33:33", where, SESSIONS])
     for path in ("content/conf/local.php", "content/conf/preload.php"):
         wiki.edit(path, "/tmp/dokuwiki", "/srv/dokuwiki/data")
     wiki.edit("content/conf/local.php", "'edit,", "'")
+    wiki.write("content/count.php", COUNT)
     up = wiki.pulumi(*UP)
     assert up.status == 0, up.text
     assert [f"http://{pod['ip']}" for pod in pods(lab)] == there, "content replaces no pod"
@@ -89,6 +132,16 @@ def test_dokuwiki_is_served_and_a_page_saved_through_one_pod_is_read_through_eve
             )
     seen = {lab.exec(it.name, ["cat", f"{where}/pages/farm/shared.txt"]).stdout for it in lab.minions()}
     assert seen == {text}
+
+    archive = b"PK\x03\x04" + random.Random(1).randbytes(300_000)  # noqa: S311 (nothing secret)
+    upload(there[0], "farm:photos.zip", archive)
+    for other in there:
+        eventually(
+            lambda other=other: download(other, "farm:photos.zip") == archive,  # type: ignore[misc]
+            seconds=10,
+            what=f"{other} gives every byte of what was uploaded through {there[0]}",
+        )
+    assert [counted(door, "visitor1") for door in (*there, *there)] == list("123456"), "a session goes where he goes"
     files = sum(entry.kind != "dir" for entry in manifest.entries)
     report(record_property, files=files, first=round(first.seconds, 1), changed=round(up.seconds, 1))
 
