@@ -354,11 +354,13 @@ install_client() {
     }
 }
 
-# A package database that another run holds is waited for, two minutes.
+# A package database that another run holds is waited for, two minutes. dnf and yum wait by themselves for another of
+# their kind, without end; that of rpm they fail for, as rpm does.
+LOCKED='could not get lock|unable to (lock|acquire)|is locked|existing lock|transaction lock'
 install_with() { # COMMAND...
     deadline=$(($(date +%s) + 120))
     until timeout -k 10 600 "$@" >"$OUT" 2>&1 9>&-; do
-        grep -q -i -E 'could not get lock|unable to (lock|acquire)|is locked' "$OUT" && [ "$(date +%s)" -lt "$deadline" ] || return 1
+        grep -q -i -E "$LOCKED" "$OUT" && [ "$(date +%s)" -lt "$deadline" ] || return 1
         sleep 5
     done
 }

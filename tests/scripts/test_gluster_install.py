@@ -86,14 +86,25 @@ def test_a_package_manager_that_succeeds_without_bringing_it(bare: Machine) -> N
     assert "the Gluster client cannot be installed" in done.err
 
 
-def test_a_locked_package_database_is_waited_for(bare: Machine) -> None:
-    bare.stub(
-        "apt-get",
-        "if [ -f /run/tried ]; then " + INSTALLS + "else touch /run/tried; "
-        "echo 'E: Could not get lock /var/lib/dpkg/lock-frontend. It is held by process 7' >&2; exit 100; fi",
-    )
+#: What each says of a database that another run holds, and how it is called.
+LOCKED = {
+    "E: Could not get lock /var/lib/dpkg/lock-frontend. It is held by process 7": ("apt-get", APT_INSTALL),
+    "E: Unable to acquire the dpkg frontend lock, is another process using it?": ("apt-get", APT_INSTALL),
+    "error: can't create transaction lock on /var/lib/rpm/.rpm.lock": ("dnf", ["install", "-y", "glusterfs-fuse"]),
+    "Existing lock /var/run/yum.pid: another copy is running as pid 7.": ("yum", ["install", "-y", "glusterfs-fuse"]),
+    "System management is locked by the application with pid 7 (zypper).": (
+        "zypper",
+        ["--non-interactive", "install", "--no-recommends", "glusterfs-fuse"],
+    ),
+}
+
+
+@pytest.mark.parametrize("said", LOCKED, ids=["apt", "dpkg", "rpm", "yum", "zypper"])
+def test_a_locked_package_database_is_waited_for(bare: Machine, said: str) -> None:
+    manager, arguments = LOCKED[said]
+    bare.stub(manager, f'if [ -f /run/tried ]; then {INSTALLS}else touch /run/tried; echo "{said}" >&2; exit 100; fi')
     assert mount(bare).json["installed"] is True
-    assert bare.calls("apt-get") == [APT_INSTALL, APT_INSTALL]
+    assert bare.calls(manager) == [arguments, arguments]
 
 
 def test_no_package_manager_is_a_clear_error(bare: Machine) -> None:
