@@ -32,6 +32,13 @@ def pods(lab: Lab) -> list[dict[str, str]]:
     ]
 
 
+def endpoints(lab: Lab) -> set[str]:
+    """The addresses of the pods that the Service sends visitors to."""
+    slices = json.loads(lab.kubectl("get", "endpointslices", "-n", "glusterfarm", "-o", "json").stdout)["items"]
+    every = [endpoint for one in slices for endpoint in one.get("endpoints") or []]
+    return {address for one in every if one["conditions"].get("ready") for address in one["addresses"]}
+
+
 def a_fresh_pod(lab: Lab) -> dict[str, str]:
     """A pod to do something to: one that was never restarted, for the kubelet makes one wait that was."""
     victim = min(pods(lab), key=lambda pod: pod["node"])

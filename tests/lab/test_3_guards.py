@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -76,6 +77,28 @@ def test_up_fails_when_the_page_is_not_served(lab: Lab, project: Project) -> Non
     assert healed.status == 0, healed.text
 
 
+@contextmanager
+def a_pod_on(lab: Lab, minion: str) -> Iterator[str]:
+    """One made like the farm's own, which nothing counts as one of them; its name."""
+    template = json.loads(lab.kubectl("get", "rc", "-n", "glusterfarm", "-o", "json").stdout)["items"][0]["spec"]
+    pod = {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {"name": "stray", "namespace": "glusterfarm"},
+        "spec": {**template["template"]["spec"], "nodeName": minion},
+    }
+    lab.kubectl("apply", "-f", "-", stdin=json.dumps(pod))
+    try:
+        yield "stray"
+    finally:
+        lab.kubectl("delete", "pod", "-n", "glusterfarm", "stray", "--now")
+
+
+def events_of(lab: Lab, pod: str) -> str:
+    words = ("events", "-n", "glusterfarm", "--for", f"pod/{pod}")
+    return lab.kubectl(*words).stdout
+
+
 def test_a_bare_mountpoint_cannot_be_written_to(lab: Lab) -> None:
     used = {pod["node"] for pod in pods(lab)}
     minion = next(minion.name for minion in lab.minions() if minion.name not in used)
@@ -87,6 +110,12 @@ def test_a_bare_mountpoint_cannot_be_written_to(lab: Lab) -> None:
             assert refused.returncode != 0
             assert "Operation not permitted" in refused.stderr
         assert lab.exec(minion, ["ls", "-A", "/mnt/glusterfs"]).stdout == ""
+        with a_pod_on(lab, minion) as stray:
+            eventually(
+                lambda: "hostPath type check failed: /mnt/glusterfs/php is not a directory" in events_of(lab, stray),
+                seconds=60,
+                what="no pod of ours starts there",
+            )
     finally:
         lab.exec(minion, ["systemctl", "start", "mnt-glusterfs.mount", f"{HEALER}.timer"])
     assert "glusterfarm" in lab.exec(minion, ["ls", "/mnt/glusterfs/php/html/"]).stdout

@@ -23,6 +23,7 @@ from tests.lab.farm import (
     a_fresh_pod,
     all_serve,
     client,
+    endpoints,
     fault,
     mounted,
     pods,
@@ -140,6 +141,9 @@ def test_a_volume_without_quorum_is_waited_for(lab: Lab, record_property: Callab
             gone = time.monotonic()
             time.sleep(3)
             assert all(visit.fault for visit in seen.visits if visit.at > gone), "without quorum nothing can be served"
+            eventually(
+                lambda: not endpoints(lab), seconds=15, what="the Service sends nobody to pods that cannot serve"
+            )
         finally:
             for server in away:
                 fault("resume", server)

@@ -14,7 +14,7 @@ import pytest
 
 from lab.context import Lab
 from tests.lab.conftest import IMAGE, eventually, get
-from tests.lab.farm import PAGE, all_serve, fault, pods, report
+from tests.lab.farm import PAGE, all_serve, endpoints, fault, pods, report
 from tests.support.project import Done, Project
 from tests.support.visitor import Visit, Visitor
 
@@ -133,11 +133,6 @@ def test_a_minion_that_is_gone_costs_no_request_once_that_is_known(lab: Lab, rec
     """Until then requests may fail: nobody can know sooner that a machine is gone without a word."""
     victim = elsewhere(lab)
 
-    def forgotten() -> bool:
-        slices = json.loads(lab.kubectl("get", "endpointslices", "-n", "glusterfarm", "-o", "json").stdout)["items"]
-        endpoints = [one for it in slices for one in it.get("endpoints") or []]
-        return not [one for one in endpoints if victim["ip"] in one["addresses"] and one["conditions"].get("ready")]
-
     def replaced() -> bool:
         serving = [pod["node"] for pod in pods(lab) if pod["ready"] == "True"]
         return len(serving) == 2 and victim["node"] not in serving
@@ -146,7 +141,7 @@ def test_a_minion_that_is_gone_costs_no_request_once_that_is_known(lab: Lab, rec
         begun = time.monotonic()
         fault("stop", victim["node"])
         try:
-            eventually(forgotten, seconds=90, what="the endpoints are updated")
+            eventually(lambda: victim["ip"] not in endpoints(lab), seconds=90, what="the endpoints are updated")
             known = time.monotonic()
             eventually(replaced, seconds=90, what="another pod serves in its place")
             whole = time.monotonic()
