@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 import time
 import urllib.request
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import yaml
@@ -17,6 +18,9 @@ from lab.context import CHECKOUT, Lab
 from lab.errors import LabError
 from lab.registry import DIRECTORY
 from tests.support.project import Done, Project, command, copy_of_project
+
+if TYPE_CHECKING:
+    from tests.lab.trial import Trial
 
 #: Of the stack ``two``, on every minion.
 OTHER_PORT = 30081
@@ -93,6 +97,17 @@ def restored() -> Iterator[None]:
 @pytest.fixture
 def project(lab: Lab, tmp_path: Path) -> Project:
     return copy_of_project(lab, tmp_path / "project")
+
+
+@pytest.fixture
+def trial(lab: Lab, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Trial]:
+    """A site of the test's own, named after it; removed afterwards."""
+    from tests.lab.trial import Trial  # noqa: PLC0415 (which uses what is below)
+
+    name = re.sub("[^a-z]+", "-", request.node.name)[5:30].strip("-")
+    made = Trial(lab=lab, name=f"trial-{name}", directory=tmp_path)
+    yield made
+    made.remove()
 
 
 @contextmanager

@@ -10,12 +10,11 @@ import re
 import subprocess
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable
 
 import pytest
 
-from lab.context import CHECKOUT, Lab
+from lab.context import CHECKOUT
 from publisher.jury import unready_nodes
 from publisher.manifest import Manifest
 from publisher.progress import Progress
@@ -31,14 +30,6 @@ RELEASES = 20
 #: Shorter than the farm's own, so harder on the readers: a slot is rewritten this soon after it was retired.
 GRACE_SECONDS = 2
 LINES = 6000
-
-
-@pytest.fixture
-def trial(lab: Lab, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Trial]:
-    name = re.sub("[^a-z]+", "-", request.node.name)[5:30].strip("-")
-    made = Trial(lab=lab, name=f"trial-{name}", directory=tmp_path)
-    yield made
-    made.remove()
 
 
 def numbered(number: int) -> dict[str, bytes]:

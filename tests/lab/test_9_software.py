@@ -7,8 +7,7 @@ import shutil
 import urllib.error
 import urllib.parse
 import urllib.request
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable
 
 import pytest
 
@@ -138,13 +137,6 @@ def test_dokuwiki_is_served_and_a_page_saved_through_one_pod_is_read_through_eve
     assert [counted(door, "visitor1") for door in (*there, *there)] == list("123456"), "a session goes where he goes"
     files = sum(entry.kind != "dir" for entry in manifest.entries)
     report(record_property, files=files, seconds=round(up.seconds, 1))
-
-
-@pytest.fixture
-def trial(lab: Lab, tmp_path: Path) -> Iterator[Trial]:
-    made = Trial(lab=lab, name="trial-wordpress", directory=tmp_path)
-    yield made
-    made.remove()
 
 
 @pytest.mark.timeout(600)

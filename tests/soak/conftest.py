@@ -9,9 +9,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.lab.conftest import lab, made, project
+from tests.lab.conftest import lab, made, project, trial
 
-__all__ = ["lab", "made", "project"]  # the same lab, by the same fixtures
+__all__ = ["lab", "made", "project", "trial"]  # the same lab, by the same fixtures
 
 ROUNDS = int(os.environ.get("GLUSTERFARM_SOAK_ROUNDS", "20"))
 SEED = os.environ.get("GLUSTERFARM_SOAK_SEED") or str(time.time_ns())

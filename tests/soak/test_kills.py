@@ -111,11 +111,10 @@ def test_a_deployer_killed_at_any_moment_leaves_one_whole_release(
 
 
 def test_a_publisher_that_is_cut_off_in_the_middle_is_taken_over_from(
-    lab: Lab, tmp_path: Path, record_property: Callable[[str, object], None]
+    lab: Lab, trial: Trial, record_property: Callable[[str, object], None]
 ) -> None:
     """Its machine lives, and nobody hears of it: to be sure of that takes the deployer a minute."""
     deploy(lab)
-    trial = Trial(lab=lab, name="trial-cut-off", directory=tmp_path)
     live = trial.content({"page": b"before"})
     outcome(trial.publish())
     first, *others = [minion.name for minion in lab.minions()]
@@ -137,7 +136,6 @@ def test_a_publisher_that_is_cut_off_in_the_middle_is_taken_over_from(
     eventually(lambda: all_serve(lab), seconds=120, what="both pods serve")
     assert outcome(trial.publish())["action"] == "written"
     assert trial.seen_by_all() == {new}
-    trial.remove()
     report(record_property, noticed=round(noticed, 1))
 
 
