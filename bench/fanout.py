@@ -28,6 +28,7 @@ from typing import Any
 import yaml
 
 from bench.figures import Series, tell
+from bench.stack import deployed, init, own_config, run
 from lab.context import CHECKOUT, Lab
 from lab.errors import LabError
 from tests.support.project import Project, copy_of_project
@@ -82,12 +83,12 @@ def _race(lab: Lab, directory: Path, *, minions: int, rounds: int) -> Series:
         }
         for _ in range(rounds):
             for name, peer in peers.items():
-                series.take(name, partial(_pulumi, peer, "up", environment))
-                _pulumi(peer, "destroy", environment)
+                series.take(name, partial(run, peer, "up", STACK, environment))
+                run(peer, "destroy", STACK, environment)
             _write_inventory(farm, [*known, *many])
-            series.take("up", lambda: _pulumi(farm, "up", environment))
+            series.take("up", partial(run, farm, "up", STACK, environment))
             _write_inventory(farm, known)
-            _pulumi(farm, "up", environment)
+            run(farm, "up", STACK, environment)
     return series
 
 
@@ -136,18 +137,9 @@ def _farm(
     """A farm of its own on ``minions``, beside the dev stack's: same mounts, other owners, site, namespace and port."""
     farm = copy_of_project(lab, directory)
     _write_inventory(farm, minions)
-    config = yaml.safe_load((CHECKOUT / "Pulumi.dev.yaml").read_text())["config"]
-    config["glusterfarm:inventory"] = "inventory.yaml"
-    config["glusterfarm:content"] |= {"site": STACK, "deleteOnDestroy": True}
-    config["glusterfarm:service"] |= {"nodePort": 30082}
-    config["glusterfarm:kubernetes"] |= {"namespace": STACK}
-    _init(farm, config)
-    try:
-        _pulumi(farm, "up", environment)
+    config = {**own_config(STACK, node_port=30082), "glusterfarm:inventory": "inventory.yaml"}
+    with deployed(farm, STACK, config, environment):
         yield farm
-    finally:
-        _pulumi(farm, "destroy", environment)
-        _must(farm.pulumi("stack", "rm", "--yes", "--stack", STACK))
 
 
 def _bare(lab: Lab, directory: Path, minions: Sequence[dict[str, Any]], config: dict[str, Any]) -> Project:
@@ -158,27 +150,12 @@ def _bare(lab: Lab, directory: Path, minions: Sequence[dict[str, Any]], config: 
     (directory / "state").mkdir()
     bare = Project(directory=directory, lab=lab, own={"PULUMI_BACKEND_URL": f"file://{directory}/state"})
     _write_inventory(bare, minions)
-    _init(bare, {"bare:inventory": "inventory.yaml", **config})
+    init(bare, STACK, {"bare:inventory": "inventory.yaml", **config})
     return bare
 
 
 def _write_inventory(project: Project, minions: Sequence[dict[str, Any]]) -> None:
     project.write("inventory.yaml", yaml.safe_dump({"minions": list(minions)}))
-
-
-def _init(project: Project, config: dict[str, Any]) -> None:
-    _must(project.pulumi("stack", "init", STACK, "--no-select"))
-    path = project.directory / f"Pulumi.{STACK}.yaml"
-    path.write_text(yaml.safe_dump({**yaml.safe_load(path.read_text()), "config": config}))
-
-
-def _pulumi(project: Project, verb: str, environment: dict[str, str]) -> None:
-    _must(project.pulumi(verb, "--yes", "--skip-preview", "--stack", STACK, env=environment))
-
-
-def _must(done: Any) -> None:
-    if done.status != 0:
-        raise RuntimeError(f"pulumi failed:\n{done.text}")
 
 
 if __name__ == "__main__":

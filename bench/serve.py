@@ -25,11 +25,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-import yaml
-
 from bench.figures import Ratio
+from bench.stack import deployed, own_config
 from components import static_cache
-from lab.context import CHECKOUT, Lab
+from lab.context import Lab
 from lab.errors import LabError
 from tests.support.project import Project, copy_of_project
 
@@ -153,16 +152,8 @@ def _pods(lab: Lab, directory: Path) -> Iterator[tuple[int, dict[str, str]]]:
     """A farm of one pod and its peer beside it: a process in their minion's network, and their addresses."""
     farm = copy_of_project(lab, directory)
     _site(farm)
-    config = yaml.safe_load((CHECKOUT / "Pulumi.dev.yaml").read_text())["config"]
-    config["glusterfarm:content"] |= {"site": STACK, "deleteOnDestroy": True}
-    config["glusterfarm:php"] |= {"replicas": 1, "staticCache": True}
-    config["glusterfarm:service"] |= {"nodePort": 30084}
-    config["glusterfarm:kubernetes"] |= {"namespace": STACK}
-    _must(farm.pulumi("stack", "init", STACK, "--no-select"))
-    path = farm.directory / f"Pulumi.{STACK}.yaml"
-    path.write_text(yaml.safe_dump({**yaml.safe_load(path.read_text()), "config": config}))
-    try:
-        _must(farm.pulumi("up", "--yes", "--skip-preview", "--stack", STACK))
+    config = own_config(STACK, node_port=30084, php={"replicas": 1, "staticCache": True})
+    with deployed(farm, STACK, config):
         (pod,) = json.loads(lab.kubectl("get", "pods", "-n", STACK, "-o", "json").stdout)["items"]
         node = pod["spec"]["nodeName"]
         lab.exec(node, ["cp", "-a", f"/mnt/glusterfs/{STACK}", LOCAL])
@@ -176,9 +167,6 @@ def _pods(lab: Lab, directory: Path) -> Iterator[tuple[int, dict[str, str]]]:
         finally:
             lab.kubectl("delete", "pod", *PEERS, "-n", STACK, "--ignore-not-found", timeout=120)
             lab.exec(node, ["rm", "-rf", LOCAL])
-    finally:
-        _must(farm.pulumi("destroy", "--yes", "--skip-preview", "--stack", STACK))
-        _must(farm.pulumi("stack", "rm", "--yes", "--stack", STACK))
 
 
 def _site(farm: Project) -> None:
@@ -212,11 +200,6 @@ def _address(lab: Lab, name: str) -> str:
     lab.kubectl("wait", "--for=condition=Ready", f"pod/{name}", "-n", STACK, "--timeout=50s")
     pod = json.loads(lab.kubectl("get", "pod", name, "-n", STACK, "-o", "json").stdout)
     return str(pod["status"]["podIP"])
-
-
-def _must(done: Any) -> None:
-    if done.status != 0:
-        raise RuntimeError(f"pulumi failed:\n{done.text}")
 
 
 if __name__ == "__main__":
