@@ -8,6 +8,9 @@ from typing import Any
 
 from connectors.cluster import Cluster
 
+#: Phases that a pod never leaves.
+_ENDED = ("Failed", "Succeeded")
+
 
 @dataclass(frozen=True, kw_only=True)
 class Pod:
@@ -39,9 +42,10 @@ class Controller:
 
 
 def controller(cluster: Cluster, name: str) -> Controller:
-    """The ReplicationController ``name`` and the pods that it owns and that nobody is deleting.
+    """The ReplicationController ``name`` and the pods that it counts as its own.
 
-    Raises ClusterError.
+    Those that are being deleted it does not count, nor those that have ended for good (evicted, say), which stay until
+    somebody deletes them. Raises ClusterError.
     """
     where = f"of namespace {cluster.namespace}"
     found = cluster.ask(
@@ -57,7 +61,7 @@ def controller(cluster: Cluster, name: str) -> Controller:
     return Controller(
         name=name,
         replicas=found["spec"]["replicas"],
-        pods=tuple(_pod(pod) for pod in own if "deletionTimestamp" not in pod["metadata"]),
+        pods=tuple(_pod(pod) for pod in own if _counts(pod)),
         others=frozenset(
             pod["metadata"]["name"]
             for pod in pods
@@ -67,6 +71,10 @@ def controller(cluster: Cluster, name: str) -> Controller:
             and any(owner["kind"] == "ReplicationController" for owner in _owners(pod))
         ),
     )
+
+
+def _counts(pod: Mapping[str, Any]) -> bool:
+    return "deletionTimestamp" not in pod["metadata"] and pod["status"].get("phase") not in _ENDED
 
 
 def _owners(pod: Mapping[str, Any]) -> Sequence[Mapping[str, str]]:

@@ -14,7 +14,7 @@ from checks.errors import CheckError
 from checks.evidence import evidence
 from checks.http import ask
 from checks.witness import witness
-from connectors.cluster import Cluster, UnreachableError
+from connectors.cluster import Cluster, TroubledError, UnreachableError
 from settings import Minion
 
 RELEASE_PATH = "/glusterfarm-release"
@@ -66,10 +66,10 @@ class Gate:
         return controller(cluster, self.controller).pods
 
     def _pods_again(self, cluster: Cluster, before: Sequence[Pod], until: float) -> Sequence[Pod]:
-        """The pods as they are now; as they were while no API server answers, for they may be there all the same."""
+        """The pods as they are now; as they were while no API server tells, for they may be there all the same."""
         try:
             return self._pods(cluster)
-        except UnreachableError:
+        except (UnreachableError, TroubledError):
             if time.monotonic() > until:
                 raise
             return before

@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import argparse
 import json
+import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 _TIMEOUT_SECONDS = 10
 _NOT_FOUND = 404
+_TOO_MANY = 429
+_SERVERS_FAULT = 500
+#: An API server in trouble (it restarts, etcd chooses a leader, too many ask) is asked again for so long.
+TROUBLE_SECONDS = 20.0
+_AGAIN_SECONDS = 1.0
 
 
 class ClusterError(Exception):
@@ -22,6 +28,10 @@ class NotThereError(ClusterError):
 
 class UnreachableError(ClusterError):
     """No API server answers."""
+
+
+class TroubledError(ClusterError):
+    """An API server answers, and says that it cannot answer now."""
 
 
 def add_cluster_options(parser: argparse.ArgumentParser, *, required: bool = True) -> None:
@@ -58,21 +68,44 @@ class Cluster:
             raise ClusterError(
                 f"kubeconfig {kubeconfig} cannot be used ({reason}); correct kubernetes.kubeconfig or .context"
             ) from None
+        self._troubled: float | None = None  # since when
         settings.retries = False
         self.core: Any = client.CoreV1Api(client.ApiClient(settings))
 
     def ask(self, what: str, question: Callable[..., Any], *arguments: str, **options: object) -> dict[str, Any]:
         """The API's answer as it is: nothing of a newer server's objects can then fail to fit a model.
 
-        ``what`` names it in messages. Raises NotThereError, UnreachableError, or ClusterError for a refusal.
+        ``what`` names it in messages. Raises NotThereError, UnreachableError, TroubledError, or ClusterError for a
+        refusal and for an answer that is none of an API server's.
         """
-        return dict(json.loads(self._answer(what, question, *arguments, **options)))
+        answer = self._answer(what, question, *arguments, **options)
+        try:
+            return dict(json.loads(answer))
+        except (ValueError, TypeError):
+            raise ClusterError(
+                f"what answers for the cluster of {self._kubeconfig} is no Kubernetes API: it gave no JSON for {what};"
+                " correct the server in it, or see what stands between"
+            ) from None
 
     def text(self, what: str, question: Callable[..., Any], *arguments: str, **options: object) -> str:
         """Like ``ask``, for an answer that is a text: a log."""
         return self._answer(what, question, *arguments, **options).decode("utf-8", errors="replace")
 
     def _answer(self, what: str, question: Callable[..., Any], *arguments: str, **options: object) -> bytes:
+        while True:
+            try:
+                answer = self._one_answer(what, question, *arguments, **options)
+            except TroubledError:
+                # Counted over all questions: whoever has many does not wait for each anew.
+                self._troubled = self._troubled or time.monotonic()
+                if time.monotonic() > self._troubled + TROUBLE_SECONDS:
+                    raise
+                time.sleep(_AGAIN_SECONDS)
+            else:
+                self._troubled = None
+                return answer
+
+    def _one_answer(self, what: str, question: Callable[..., Any], *arguments: str, **options: object) -> bytes:
         from kubernetes.client import ApiException  # noqa: PLC0415
         from urllib3.exceptions import HTTPError  # noqa: PLC0415
 
@@ -80,12 +113,20 @@ class Cluster:
             answer = question(*arguments, **options, _request_timeout=_TIMEOUT_SECONDS, _preload_content=False)
             return bytes(answer.data)
         except ApiException as error:
+            said = _message(error.body) or " ".join(str(error.reason).split())
             if error.status == _NOT_FOUND:
                 raise NotThereError(f"{what} is not there; see that it still exists") from None
-            raise ClusterError(
-                f"the cluster refuses {what} ({_message(error.body) or error.reason});"
-                f" check the rights of {self._kubeconfig}"
-            ) from None
+            if not error.status:  # the client's own: of TLS
+                raise ClusterError(
+                    f"the cluster of {self._kubeconfig} is not trusted ({said});"
+                    " correct the certificates and the server in it"
+                ) from None
+            if error.status == _TOO_MANY or error.status >= _SERVERS_FAULT:
+                raise TroubledError(
+                    f"the API server of {self._kubeconfig} cannot tell {what} now ({said or error.status});"
+                    " see how it and etcd are, then run again"
+                ) from None
+            raise ClusterError(f"the cluster refuses {what} ({said}); check the rights of {self._kubeconfig}") from None
         except HTTPError as error:
             raise UnreachableError(
                 f"the cluster of {self._kubeconfig} does not answer ({' '.join(str(error).split())});"

@@ -31,6 +31,7 @@ class WebPod:
     port: int
     ready: bool = True
     deleting: bool = False
+    phase: str = "Running"
     owner: str = "uid-of-the-controller"
     labels: dict[str, str] = field(default_factory=lambda: {**LABELS, "glusterfarm/template": "1a2b"})
     waiting: dict[str, str] = field(default_factory=dict)
@@ -73,7 +74,7 @@ class WebPod:
             "metadata": metadata,
             "spec": {"nodeName": self.node},
             "status": {
-                "phase": "Running",
+                "phase": self.phase,
                 "podIP": self.ip,
                 "conditions": [{"type": "PodScheduled", "status": "True"}, ready],
                 "containerStatuses": [container],
@@ -101,8 +102,9 @@ class Farm:
         #: What the API server says to everything, and what it says of an object's events, by the object's name.
         self.refusal: tuple[int, str] | None = None
         self.events: dict[str, list[dict[str, Any]]] = {}
-        #: How many more requests the API server hangs up on.
+        #: How many more requests the API server hangs up on, and to how many it says that it cannot answer now.
         self.hang_up = 0
+        self.trouble: list[tuple[int, bytes]] = []
         self.asked: list[str] = []
         self._servers: list[ThreadingHTTPServer] = []
         self._balancer: socket.socket | None = None
@@ -221,6 +223,9 @@ def _api_of(farm: Farm) -> type[BaseHTTPRequestHandler]:
             if farm.hang_up:
                 farm.hang_up -= 1
                 self.close_connection = True
+                return
+            if farm.trouble:
+                self.reply(*farm.trouble.pop())
                 return
             path, _, query = self.path.partition("?")
             asked = {name: values[0] for name, values in parse_qs(query).items()}

@@ -157,6 +157,42 @@ def test_what_the_api_server_refuses_is_quoted(check: Check) -> None:
     assert "check the rights of" in stderr
 
 
+@pytest.mark.parametrize("status", [429, 500, 503])
+def test_an_api_server_in_trouble_is_asked_again(check: Check, status: int) -> None:
+    check.farm.trouble = [(status, b'{"kind": "Status", "message": "etcdserver: leader changed"}')] * 2
+    done, _, stderr = check.gate()
+    assert (done, stderr) == (0, "")
+
+
+def test_an_api_server_that_stays_in_trouble_is_no_matter_of_rights(
+    check: Check, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("connectors.cluster.TROUBLE_SECONDS", 0.5)
+    check.farm.refusal = (503, "etcdserver: leader changed")
+    status, _, stderr = check.gate("--timeout", "1")
+    assert status == 1
+    assert "cannot tell the ReplicationController php-1a2b of namespace farm now (etcdserver: leader changed)" in stderr
+    assert "rights" not in stderr
+
+
+def test_what_is_no_api_server_is_one_clear_line(check: Check) -> None:
+    check.farm.trouble = [(200, b"<html>Please log in</html>")]
+    status, stdout, stderr = check.gate()
+    assert (status, stdout) == (1, "")
+    assert "is no Kubernetes API: it gave no JSON for the ReplicationController" in stderr
+    assert stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize("phase", ["Failed", "Succeeded"])
+def test_a_pod_that_has_ended_for_good_is_none_of_the_controllers(check: Check, phase: str) -> None:
+    """An evicted one, say: its controller has another in its place, and nobody deletes it."""
+    ended = WebPod(name="php-1a2b-evicted", node="minion-1", ip="", port=check.farm.port, ready=False, phase=phase)
+    check.farm.pods.append(ended)
+    done, stdout, stderr = check.gate()
+    assert (done, stderr) == (0, "")
+    assert "evicted" not in stdout
+
+
 def test_a_bad_roll_is_told_with_the_pods_own_events_and_log(check: Check) -> None:
     unpullable, crashing = check.farm.pods
     unpullable.ready = crashing.ready = False
