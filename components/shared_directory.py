@@ -54,6 +54,7 @@ class SharedDirectories(pulumi.ComponentResource):
             over_ssh=True,
             parent=self,
             after=mounted.after,
+            protect=farm.protected and shared.delete_on_destroy,
         )
         group = shared.owner if shared.group is None else shared.group
         made = farm.deployer_command(

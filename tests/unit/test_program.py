@@ -547,9 +547,14 @@ def test_what_nobody_gets_back_is_protected_in_production_only(stack: StackFiles
     assert not [resource.key for resource in preview().resources if resource.request.protect]
     stack.values["environment"] = "prod"
     stack.values["php"]["image"] = "glusterfarm.local/php@sha256:" + "0" * 64
+    stack.values["shared"] = [
+        {"name": "uploads", "path": "/srv/uploads", "deleteOnDestroy": True},
+        {"name": "kept", "path": "/srv/kept"},
+    ]
     protected = {resource.key for resource in preview().resources if resource.request.protect}
     assert protected == {
         ("kubernetes:core/v1:Namespace", "php-namespace"),
         (SERVICE, "web"),
         ("command:local:Command", "content-removal"),
+        ("command:local:Command", "shared-uploads-removal"),
     }
