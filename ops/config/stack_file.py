@@ -23,6 +23,7 @@ from settings import Mistake, mistakes, unreadable, validate
 
 PROJECT_FILE: Final = Path("Pulumi.yaml")
 _SALT: Final = "v1:TmhZV2nGA/Q=:v1:6tqbxONFTXuSQPf6:HH7re3uLXAMh8qgZ5j2z9Z9GbVhgDQ=="
+_SECRETS: Final = "secretEnv"
 #: In place of what only a key could show.
 _CIPHERTEXT: Final = "(secret)"
 
@@ -51,11 +52,12 @@ class StackFile(Model):
 class Configured:
     """What a stack's program would be handed: full keys to texts, and those of them that are encrypted.
 
-    ``config`` is None where the file does not show it.
+    ``config`` is None where the file does not show it. ``plain`` are the site's secrets whose value is not encrypted.
     """
 
     config: Mapping[str, str] | None
     secret: frozenset[str]
+    plain: tuple[str, ...] = ()
     mistakes: tuple[Mistake, ...]
 
 
@@ -104,6 +106,7 @@ def read(path: Path, project: str) -> Configured:
     return Configured(
         config=None if settings is None else texts,
         secret=secret,
+        plain=tuple(_plain(values.get(f"{project}:{_SECRETS}"))),
         mistakes=tuple(mistakes(f"{path}: ", StackFile, [*troubles, *found])),
     )
 
@@ -133,13 +136,14 @@ def _full(key: str, project: str) -> str | None:
 
 def _is_secret(name: str, value: object) -> bool:
     """Whether the CLI takes a setting for encrypted; of the site's secrets each must be."""
-    if name == "secretEnv" and isinstance(value, dict) and not _holds_only_secrets(value):
-        return False
-    return _holds_secret(value)
+    return not (name == _SECRETS and _plain(value)) and _holds_secret(value)
 
 
-def _holds_only_secrets(value: Mapping[str, object]) -> bool:
-    return set(value) == {"secure"} or all(_holds_secret(it) for it in value.values())
+def _plain(value: object) -> list[str]:
+    """Of the site's secrets, one by one or encrypted as a whole, those that are not encrypted."""
+    if not isinstance(value, dict) or set(value) == {"secure"}:
+        return []
+    return [str(name) for name, it in value.items() if not _holds_secret(it)]
 
 
 def _veiled(value: object) -> object:

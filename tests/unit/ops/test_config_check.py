@@ -104,7 +104,7 @@ def test_an_encrypted_key_is_taken_without_decrypting_it(
     ("values", "said"),
     [
         ({"DB_PASSWORD": {"secure": "v1:a"}, "API_KEY": {"secure": "v1:b"}}, ""),
-        ({"DB_PASSWORD": {"secure": "v1:a"}, "API_KEY": "correct horse"}, "a value (not shown) is in plain text"),
+        ({"DB_PASSWORD": {"secure": "v1:a"}, "API_KEY": "correct horse"}, "glusterfarm:secretEnv.API_KEY: a value"),
         ({"DB-PASSWORD": {"secure": "v1:a"}}, "the name of an environment variable"),
         ({"secure": "v1:a"}, "must be a mapping of names to encrypted texts"),
     ],
@@ -118,6 +118,28 @@ def test_of_the_sites_secrets_each_must_be_encrypted(
     assert status == bool(said)
     assert said in out
     assert "correct horse" not in out
+
+
+def test_every_secret_in_plain_text_is_named_with_its_remedy(
+    stack: StackFiles, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_stack(
+        stack, "prod", "encryptionsalt: v1:abc\n", secretEnv={"ONE": "a", "TWO": {"secure": "v1:a"}, "THREE": 3}
+    )
+    first, *lines = checked(capsys, "prod")[1].splitlines()
+    assert first == "Pulumi.prod.yaml: 2 mistakes"
+    assert [line.split(": ")[0] for line in lines] == ["  glusterfarm:secretEnv.ONE", "  glusterfarm:secretEnv.THREE"]
+    assert lines[0].endswith("`pulumi config set --secret --path 'glusterfarm:secretEnv.ONE' < FILE`")
+
+
+def test_what_is_inside_the_content_is_checked_too(stack: StackFiles, capsys: pytest.CaptureFixture[str]) -> None:
+    write_stack(stack, "prod")
+    (stack.directory / "content" / "passwords").symlink_to("/etc")
+    status, out, _ = checked(capsys, "prod")
+    assert status == 1
+    first, mistake = out.splitlines()
+    assert first == "Pulumi.prod.yaml: 1 mistake"
+    assert mistake.startswith("  glusterfarm:content.source: content/passwords: the link to /etc is absolute")
 
 
 def test_a_key_in_plain_text_and_an_encrypted_setting_are_mistakes(
