@@ -110,6 +110,6 @@ def _clashes(manifest: Manifest) -> str:
     told = [" and ".join(escape(path) for path in group) for group in clashes[:_CLASHES]]
     more = f", and {len(clashes) - _CLASHES} more" if len(clashes) > _CLASHES else ""
     return (
-        f"{pulumi.get_project()}:content.source: names differ only in case: {', '.join(told)}{more}. They are published,"
-        " but a checkout on macOS or Windows has room for one of them; rename the others"
+        f"{pulumi.get_project()}:content.source: names differ only in case: {', '.join(told)}{more}. They are"
+        " published, but a checkout on macOS or Windows has room for one of them; rename the others"
     )

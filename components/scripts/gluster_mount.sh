@@ -239,7 +239,7 @@ do_mount() { # VERB
     case $ACTION in unchanged | adopted) ;; *) ask_first_who_answers ;; esac
     CHANGING=true
     case $ACTION in
-        remounted) take_away ;;
+        remounted) take_away && rm -f "$NOTES/ping" "$NOTES/bricks" ;;
         revived) add_dead "$DEVICE" && detach ;;
     esac
     make_mountpoint
@@ -264,10 +264,18 @@ do_mount() { # VERB
 look_after() {
     pid=$(client)
     if [ -n "$pid" ]; then
+        keep_former
         printf '%s %s %s\n' "$DEVICE" "$pid" "$(begun "$pid")" >"$NOTES/client"
         { echo -999 >"/proc/$pid/oom_score_adj"; } 2>/dev/null
     fi
     end_holders
+}
+
+# After a remount the client of before lives on under the containers that hold its mount: its end is theirs, too.
+keep_former() {
+    { read -r device served since <"$NOTES/client"; } 2>/dev/null || return 0
+    [ "$device" = "$DEVICE" ] || [ "$(begun "$served")" != "$since" ] ||
+        printf '%s %s %s\n' "$device" "$served" "$since" >>"$NOTES/former"
 }
 
 # Something is mounted: what is to be done about it?
@@ -395,6 +403,7 @@ persist() {
 }"
     if [ -n "$UNIT" ]; then
         KEPT=systemd
+        keep_unit
         put "$UNIT_FILE" "$(unit)" && changed=true
         [ -z "$SCRIPT" ] || persist_healing
         [ ! -e "$UNITS/$HEALER.timer" ] || HEALING=true
@@ -407,6 +416,15 @@ persist() {
 $(fstab_mark)
 $WHAT $MOUNT glusterfs $MOUNT_OPTIONS 0 0"
     fi
+}
+
+is_ours() { [ "$(head -n 1 "$1" 2>/dev/null)" = "$WRITTEN" ]; } # FILE
+
+# A unit that somebody else wrote for this mount is kept while ours takes its place, and given back with it.
+keep_unit() {
+    [ -f "$UNIT_FILE" ] && ! is_ours "$UNIT_FILE" || return 0
+    cp -- "$UNIT_FILE" "$STATE/unit" || fail "cannot write to $STATE" 'see what is wrong with /etc'
+    ! systemctl is-enabled --quiet -- "$UNIT" >/dev/null 2>&1 || : >"$STATE/unit-enabled"
 }
 
 enable_unit() { # UNIT
@@ -485,6 +503,7 @@ put() { # FILE TEXT
 # Its exit status says nothing: verify looks. restart, because systemd may not have noticed yet that a mount is gone;
 # ignore-dependencies, because the network is there (we came over it) and waiting for its target may take minutes.
 start() {
+    STARTED=true
     mkdir -p "${LOG%/*}" # not every machine keeps /var/log
     if [ -n "$UNIT" ]; then
         bounded $((MOUNT_SECONDS + 15)) systemctl --job-mode=ignore-dependencies restart -- "$UNIT"
@@ -504,7 +523,7 @@ verify() {
     [ "$(rights "$FLAGS")" = rw ] || return 0
     bounded "$PROBE_SECONDS" sh -c 'set -C; printf %s "$1" >"$1" && [ "$(cat "$1")" = "$1" ]; good=$?; rm -f "$1" && exit "$good"' \
         sh "$MOUNT/.glusterfarm-probe-$MINION-$$-$(date +%s)" ||
-        fail "a file cannot be written to $MOUNT and read back" "see that the volume has its quorum and space, or mount it with the option ro"
+        fail "a file cannot be written to $MOUNT and read back" "see that the volume has its quorum and space (gluster volume status, df), then run this again"
 }
 
 # A failed create leaves no state with Pulumi, so nobody would call unmount: what is new goes again. An update's remains:
@@ -513,7 +532,8 @@ clean_up() {
     [ "$NEW" = true ] || return 0
     rm -f "$OWNER_FILE"
     [ -z "$(owners)" ] || return 0
-    [ "$ACTION" = adopted ] || ! find_mount || ! is_volume "$VOLUME" || detach
+    # Only what we mounted: what somebody else did stays, adopted or not to be unmounted.
+    [ -z "${STARTED-}" ] || ! find_mount || ! is_volume "$VOLUME" || detach
     retract
 }
 
@@ -610,9 +630,14 @@ retract() {
         bounded 60 systemctl stop -- "$HEALER.service"
         # A mount that is still being tried is no mount yet, and must not come after us.
         find_mount || bounded $((MOUNT_SECONDS + 15)) systemctl stop -- "$UNIT"
-        bounded 60 systemctl disable -- "$UNIT"
-        rm -f "$UNIT_FILE" "$UNITS/$HEALER.timer" "$UNITS/$HEALER.service"
+        if is_ours "$UNIT_FILE"; then
+            bounded 60 systemctl disable -- "$UNIT"
+            rm -f "$UNIT_FILE"
+            [ ! -e "$STATE/unit" ] || cp -- "$STATE/unit" "$UNIT_FILE"
+        fi
+        rm -f "$UNITS/$HEALER.timer" "$UNITS/$HEALER.service"
         bounded 60 systemctl daemon-reload
+        [ ! -e "$STATE/unit-enabled" ] || bounded 60 systemctl enable -- "$UNIT"
         bounded 60 systemctl reset-failed -- "$UNIT"
     fi
     [ ! -f /etc/fstab ] || put /etc/fstab "$(other_fstab)"
@@ -744,11 +769,12 @@ ask_first_who_answers() {
     use_source "$FIRST" "${others%:}" "${WANTED#* }"
 }
 
-# The client knows its ping-timeout, and tells while it is well.
+# The client knows its ping-timeout, and tells while it is well. It changes with the volume's, and so it is asked each
+# minute.
 note_ping_timeout() {
-    [ -s "$NOTES/ping" ] || {
-        bounded 5 cat "$MOUNT/.meta/graphs/active/$VOLUME-client-0/options/ping-timeout" && grep -x '[0-9]*' "$OUT" >"$NOTES/ping"
-    }
+    [ -z "$(find "$NOTES/ping" -mmin -1 2>/dev/null)" ] || return 0
+    bounded 5 cat "$MOUNT/.meta/graphs/active/$VOLUME-client-0/options/ping-timeout" &&
+        grep -q -x '[0-9][0-9]*' "$OUT" && cp "$OUT" "$NOTES/ping"
 }
 
 # Says what is new, for the journal: all of what was done, and of what stays as it is only the beginning and the end.
@@ -762,8 +788,17 @@ tell() { # RESULT REASON
 
 # A device whose client has ended since we saw it serve is dead, whoever has unmounted it meanwhile.
 note_dead() {
-    { read -r device pid begun <"$NOTES/client"; } 2>/dev/null || return 0
-    [ "$(begun "$pid")" = "$begun" ] || add_dead "$device"
+    { read -r device served since <"$NOTES/client"; } 2>/dev/null || return 0
+    [ "$(begun "$served")" = "$since" ] || add_dead "$device"
+    [ -s "$NOTES/former" ] || return 0
+    while read -r device served since; do
+        if [ "$(begun "$served")" = "$since" ]; then
+            printf '%s %s %s\n' "$device" "$served" "$since"
+        else
+            add_dead "$device"
+        fi
+    done <"$NOTES/former" >"$NOTES/former~"
+    mv -f "$NOTES/former~" "$NOTES/former"
 }
 
 add_dead() { grep -q -x -F "$1" "$NOTES/dead" 2>/dev/null || printf '%s\n' "$1" >>"$NOTES/dead"; }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import signal
 import time
@@ -159,7 +160,13 @@ def test_containers_of_a_remount_whose_old_client_lives_are_left_alone(healing: 
     assert mount(healing, options="acl").json["action"] == "remounted"
     assert heal(healing).json["ended"] == []
     assert healing.runs(container)
-    assert len(clients(healing)) == 2
+    old, new = sorted(clients(healing))
+
+    healing.signal(old, signal.SIGKILL)
+    done = heal(healing).json
+    assert (done["action"], done["ended"]) == ("well", [container]), "and are ended when that one ends"
+    assert clients(healing) == [new]
+    assert heal(healing).json["ended"] == []
 
 
 def test_a_pod_that_was_ended_is_left_alone_for_a_while(healing: Machine) -> None:
@@ -312,6 +319,32 @@ def test_only_a_brick_that_answers_makes_a_stall_the_clients_fault(one_machine: 
     done = heal(one_machine)
     assert done.json["action"] == "mounted"
     assert "though a brick did" in done.err
+
+
+def test_the_ping_timeout_of_a_mount_that_was_made_anew_is_asked_anew(one_machine: Machine) -> None:
+    mount_with_timer(one_machine)
+    one_machine.path(f"{NOTES}/ping").write_text("5\n")
+    one_machine.path(f"{NOTES}/bricks").write_text("192.0.2.1 49152\n")
+    assert mount(one_machine, options="acl").json["action"] == "remounted"
+    assert not one_machine.path(f"{NOTES}/ping").exists()
+    assert not one_machine.path(f"{NOTES}/bricks").exists()
+
+
+def test_the_ping_timeout_is_asked_again_and_only_a_number_taken(one_machine: Machine) -> None:
+    one_machine.stub("cat", 'case $1 in */.meta/*/ping-timeout) shift; exec /bin/cat /run/told ;; esac; /bin/cat "$@"')
+    noted, told = one_machine.path(f"{NOTES}/ping"), one_machine.path("/run/told")
+    told.write_text("7\n")
+    mount_with_timer(one_machine)
+    heal(one_machine)
+    assert noted.read_text() == "7\n"
+    told.write_text("9\n")
+    heal(one_machine)
+    assert noted.read_text() == "7\n", "a minute has not passed"
+    for said in ("9", "1min"):
+        told.write_text(f"{said}\n")
+        os.utime(noted, (time.time() - 120,) * 2)
+        heal(one_machine)
+        assert noted.read_text() == "9\n", "what is no number is not taken"
 
 
 def test_the_default_ping_timeout_is_glusters(one_machine: Machine) -> None:

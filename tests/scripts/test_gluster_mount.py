@@ -119,6 +119,30 @@ def test_a_read_only_mount_is_not_taken_for_one_to_write_to(machine: Machine) ->
     assert "ro" not in status(machine).json["options"].split(",")
 
 
+def test_one_that_is_in_use_and_cannot_be_made_right_is_left_as_it_is(machine: Machine) -> None:
+    pid = mounted_by_hand(machine, options="ro")
+    machine.background("sh", "-c", f"cd {PATH} && exec sleep 300")
+    done = mount(machine)
+    assert done.status == 1
+    assert f"{PATH} cannot be unmounted (" in done.err
+    assert clients(machine) == [pid]
+    assert mounts(machine) == [("fuse.glusterfs", "gluster-2:/MyVolume")]
+    assert not machine.path(UNIT).exists()
+
+
+def test_a_unit_that_somebody_else_wrote_is_given_back(machine: Machine) -> None:
+    mounted_by_hand(machine)
+    theirs = f"[Mount]\nWhat=gluster-2:/MyVolume\nWhere={PATH}\nType=glusterfs\n"
+    machine.path(UNIT).write_text(theirs)
+    machine.command("systemctl", "enable", "mnt-glusterfs.mount")
+    assert mount(machine).json["action"] == "adopted"
+    assert machine.path(UNIT).read_text() != theirs
+    assert mount(machine, verb="update").json["action"] == "unchanged"
+    assert unmount(machine).json["action"] == "unmounted"
+    assert machine.path(UNIT).read_text() == theirs
+    assert machine.command("systemctl", "is-enabled", "mnt-glusterfs.mount").out == "enabled\n"
+
+
 @pytest.mark.parametrize("source", ["gluster-1:MyVolume", "gluster-3,gluster-1:/MyVolume"])
 def test_other_ways_to_write_the_same_source(machine: Machine, source: str) -> None:
     mounted_by_hand(machine, source)
