@@ -170,8 +170,10 @@ def main(arguments: list[str] | None = None) -> int:
         if options.only_venv:
             problems: list[Problem] = []
             if not venv_is_whole(preflight.CHECKOUT):
-                with steps.step("virtual environment") as step:
-                    ensure_venv(preflight.CHECKOUT, step)
+                problems = preflight.check_python(Host())
+                if not problems:
+                    with steps.step("virtual environment") as step:
+                        ensure_venv(preflight.CHECKOUT, step)
         else:
             problems = bootstrap(preflight.CHECKOUT, steps)
     except LabError as error:

@@ -53,7 +53,7 @@ def check(checkout: Path = CHECKOUT, host: Host | None = None) -> list[Problem]:
     missing = host.toolchain_missing()
     return [
         *_account(host),
-        *_python(host),
+        *check_python(host),
         *_debian(host),
         *_fuse(host),
         *_overlay(checkout, host),
@@ -76,15 +76,16 @@ def _account(host: Host) -> list[Problem]:
     ]
 
 
-def _python(host: Host) -> list[Problem]:
+def check_python(host: Host) -> list[Problem]:
+    """What is wrong with the Python that makes the virtual environment."""
     version = host.python()
     if version >= PYTHON:
         return []
     wanted = ".".join(map(str, PYTHON))
     return [
         Problem(
-            f"python3 is {'.'.join(map(str, version[:3]))}, the lab needs {wanted} or newer",
-            f"install Python {wanted} and name it: `make up SYSTEM_PYTHON=/path/to/python{wanted}`",
+            f"python3 is {'.'.join(map(str, version[:3]))}, and {wanted} or newer is needed",
+            f"install Python {wanted} and name it behind the command: `make ... SYSTEM_PYTHON=/path/to/python{wanted}`",
         )
     ]
 

@@ -197,6 +197,18 @@ def test_the_command_shows_problems_without_a_traceback(
     assert shown.err == "".join(f"{problem}\n" for problem in check(checkout, host))
 
 
+def test_an_old_python_is_told_before_it_makes_an_environment(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], checkout: Path
+) -> None:
+    monkeypatch.setattr(preflight, "CHECKOUT", checkout)
+    monkeypatch.setattr(Host, "python", lambda _: (3, 9, 2))
+    assert bootstrap.main(["--only-venv"]) == 1
+    shown = capsys.readouterr()
+    assert shown.out == ""
+    assert shown.err.startswith("error: python3 is 3.9.2, and 3.11 or newer is needed\n")
+    assert not (checkout / ".venv").exists()
+
+
 def test_a_command_that_must_always_work_needs_no_fit_host(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], checkout: Path
 ) -> None:

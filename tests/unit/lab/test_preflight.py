@@ -116,8 +116,8 @@ def test_not_root(checkout: Path, host: FitHost) -> None:
 def test_an_old_python(checkout: Path, host: FitHost) -> None:
     host.version = (3, 9, 2)
     assert said(checkout, host) == (
-        "error: python3 is 3.9.2, the lab needs 3.11 or newer\n"
-        "  remedy: install Python 3.11 and name it: `make up SYSTEM_PYTHON=/path/to/python3.11`"
+        "error: python3 is 3.9.2, and 3.11 or newer is needed\n"
+        "  remedy: install Python 3.11 and name it behind the command: `make ... SYSTEM_PYTHON=/path/to/python3.11`"
     )
 
 
