@@ -12,7 +12,7 @@ import json
 import re
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Literal, get_args, get_origin
 
 from pydantic.fields import FieldInfo
 from ruamel.yaml import YAML
@@ -121,15 +121,19 @@ def _descriptions() -> Iterator[tuple[str, str]]:
     """What ``Pulumi.yaml`` says of each setting: what it is, whether it must be there, and what is inside."""
     for field in StackConfig.model_fields.values():
         name = str(field.alias)
-        inner = spot(StackConfig, (name,)).type
-        keys = [_inner(it) for it in inner.model_fields.values()] if names(inner) else []
+        inside, of_each = spot(StackConfig, (name,)).type, ""
+        if get_origin(inside) is tuple:
+            inside, of_each = spot(StackConfig, (name, 0)).type, " of each"
+        keys = [_inner(it) for it in inside.model_fields.values()] if names(inside) else []
+        values = list(map(str, get_args(inside))) if get_origin(inside) is Literal else []
         yield (
             name,
             " ".join(
                 [
                     *(["Required."] if field.is_required() else []),
                     str(field.description),
-                    *([f"Keys: {', '.join(keys)}."] if keys else []),
+                    *([f"Keys{of_each}: {', '.join(keys)}."] if keys else []),
+                    *([f"One of {', '.join(values)} ({field.get_default()})."] if values else []),
                 ]
             ),
         )
