@@ -161,7 +161,7 @@ class Smoke:
         return (
             f"{len(seen.seconds)} connections to the Service at {self.cluster_ip}:{self.port} never reached pod"
             f" {', '.join(missing)} (answered: {_spread(seen)}). Compare the Service's selector and endpoints with the"
-            " pods' labels; with session affinity pass --affinity"
+            " pods' labels; for one that keeps a visitor with one pod set service.sessionAffinity"
         )
 
 
