@@ -124,7 +124,7 @@ def test_every_secret_in_plain_text_is_named_with_its_remedy(
     stack: StackFiles, capsys: pytest.CaptureFixture[str]
 ) -> None:
     write_stack(
-        stack, "prod", "encryptionsalt: v1:abc\n", secretEnv={"ONE": "a", "TWO": {"secure": "v1:a"}, "THREE": 3}
+        stack, "prod", "encryptionsalt: v1:abc\n", secretEnv={"ONE": "a", "TWO": {"secure": "v1:a"}, "THREE": "b"}
     )
     first, *lines = checked(capsys, "prod")[1].splitlines()
     assert first == "Pulumi.prod.yaml: 2 mistakes"
