@@ -89,9 +89,12 @@ def report_of(stack: str) -> Report:
 
 
 def _named(found: Iterable[Mistake], plain: Sequence[str]) -> Iterator[Mistake]:
-    """With a mistake for each secret in plain text: the program, which is handed all in one, cannot tell which."""
+    """With a mistake for each secret in plain text: the program, which is handed all in one, cannot tell which.
+
+    Where what should be a mapping is none there are no names, and the one mistake stays.
+    """
     for it in found:
-        if it.kind != "plain_env":
+        if it.kind != "plain_env" or not plain:
             yield it
             continue
         for name in plain:

@@ -104,7 +104,12 @@ def test_an_encrypted_key_is_taken_without_decrypting_it(
     ("values", "said"),
     [
         ({"DB_PASSWORD": {"secure": "v1:a"}, "API_KEY": {"secure": "v1:b"}}, ""),
-        ({"DB_PASSWORD": {"secure": "v1:a"}, "API_KEY": "correct horse"}, "glusterfarm:secretEnv.API_KEY: a value"),
+        (
+            {"DB_PASSWORD": {"secure": "v1:a"}, "API_KEY": "correct horse"},
+            "secretEnv.API_KEY: a value (not shown) is in plain text",
+        ),
+        ("correct horse", "glusterfarm:secretEnv: a value (not shown) is in plain text"),
+        (["correct horse"], "glusterfarm:secretEnv: a value (not shown) is in plain text"),
         ({"DB-PASSWORD": {"secure": "v1:a"}}, "the name of an environment variable"),
         ({"secure": "v1:a"}, "must be a mapping of names to encrypted texts"),
     ],
