@@ -34,7 +34,7 @@ class Report:
 
 def run(options: argparse.Namespace) -> int:
     """Check the stacks; give the exit status. Raises OpsError."""
-    reports = [_with_content(report_of(stack)) for stack in _chosen(options.stacks)]
+    reports = _with_content([report_of(stack) for stack in _chosen(options.stacks)])
     print(json.dumps({"stacks": [_object(it) for it in reports]}) if options.json else "\n".join(map(_text, reports)))
     return 1 if any(it.mistakes for it in reports) else 0
 
@@ -50,16 +50,24 @@ def _chosen(wanted: Sequence[str]) -> list[str]:
     return list(dict.fromkeys(wanted)) or there
 
 
-def _with_content(report: Report) -> Report:
-    """And what is inside the content directory, which the program reads as well and reading takes a while."""
-    if report.config is None:
-        return report
+def _with_content(reports: Sequence[Report]) -> list[Report]:
+    """And what is inside the content directories, each read once: the program reads them too, and it takes a while."""
+    flaws = {source: _content_flaw(source) for source in {it.config.content.source for it in reports if it.config}}
+    key, told = f"{stack_file.project()}:content.source", []
+    for it in reports:
+        flaw = flaws[it.config.content.source] if it.config else ""
+        mistakes = (*it.mistakes, Mistake(key=key, what=flaw))
+        told.append(replace(it, config=None, minions=None, mistakes=mistakes) if flaw else it)
+    return told
+
+
+def _content_flaw(source: str) -> str:
+    """Why the directory cannot be published; '' when it can."""
     try:
-        Manifest.of(Path(report.config.content.source))
+        Manifest.of(Path(source))
     except ManifestError as error:
-        mistake = Mistake(key=f"{stack_file.project()}:content.source", what=str(error))
-        return replace(report, config=None, minions=None, mistakes=(*report.mistakes, mistake))
-    return report
+        return str(error)
+    return ""
 
 
 def report_of(stack: str) -> Report:
