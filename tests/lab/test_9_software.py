@@ -10,6 +10,7 @@ import urllib.request
 from collections.abc import Callable
 
 import pytest
+from urllib3 import encode_multipart_formdata
 
 from lab.context import Lab
 from publisher.manifest import Manifest
@@ -53,20 +54,11 @@ def save(door: str, page: str, text: str) -> None:
 
 def upload(door: str, media: str, content: bytes) -> None:
     """What dokuwiki's media manager sends for one file."""
-    boundary = "----glusterfarm"
-    fields = {"call": "mediaupload", "ns": media.rpartition(":")[0], "mediaid": media.rpartition(":")[2]}
-    parts = [f'Content-Disposition: form-data; name="{name}"\r\n\r\n{value}'.encode() for name, value in fields.items()]
-    parts.append(
-        f'Content-Disposition: form-data; name="qqfile"; filename="{fields["mediaid"]}"\r\n'
-        "Content-Type: application/octet-stream\r\n\r\n".encode()
-        + content
+    namespace, _, name = media.rpartition(":")
+    body, kind = encode_multipart_formdata(
+        {"call": "mediaupload", "ns": namespace, "mediaid": name, "qqfile": (name, content)}
     )
-    body = b"".join(b"--%b\r\n%b\r\n" % (boundary.encode(), part) for part in parts) + f"--{boundary}--\r\n".encode()
-    request = urllib.request.Request(
-        f"{door}/lib/exe/ajax.php",
-        data=body,
-        headers={"Content-Type": f"multipart/form-data; boundary={boundary}"},
-    )
+    request = urllib.request.Request(f"{door}/lib/exe/ajax.php", data=body, headers={"Content-Type": kind})
     with urllib.request.urlopen(request, timeout=30) as answer:
         said = answer.read().decode()
     assert '"success":true' in said, said
