@@ -188,7 +188,7 @@ ask() { bounded "$PROBE_SECONDS" sh -c 'echo "$$" >"$1" && shift && exec "$@"' s
 # still hold older ones) it is the youngest, except that a dead mount's is none: hence the note of who it was.
 client() {
     if [ "$ANSWER" != ok ] && { read -r device pid begun <"$NOTES/client"; } 2>/dev/null && [ "$device" = "$DEVICE" ]; then
-        [ "$(begun "$pid")" != "$begun" ] || printf '%s' "$pid"
+        ! lives "$pid" "$begun" || printf '%s' "$pid"
         return
     fi
     for process in /proc/[0-9]*; do
@@ -201,6 +201,9 @@ client() {
 
 # When a process was started, which with its pid names it for good; nothing for one that has ended.
 begun() { sed 's/.*) //; /^Z/d' "/proc/$1/stat" 2>/dev/null | cut -d ' ' -f 20; }
+
+# Is it still the same process?
+lives() { [ "$(begun "$1")" = "$2" ]; } # PID WHEN IT WAS STARTED
 
 # Of the client that is installed, which the one that runs need not be.
 version() { timeout -s KILL 5 glusterfs --version 2>/dev/null | awk 'NR == 1 { print $2 }'; }
@@ -274,7 +277,7 @@ look_after() {
 # After a remount the client of before lives on under the containers that hold its mount: its end is theirs, too.
 keep_former() {
     { read -r device served since <"$NOTES/client"; } 2>/dev/null || return 0
-    [ "$device" = "$DEVICE" ] || [ "$(begun "$served")" != "$since" ] ||
+    [ "$device" = "$DEVICE" ] || ! lives "$served" "$since" ||
         printf '%s %s %s\n' "$device" "$served" "$since" >>"$NOTES/former"
 }
 
@@ -675,7 +678,7 @@ do_heal() {
 # A client that ends is not waited for: tail looks ten times a second, without starting anything. One that cannot (it is
 # not GNU's), and a client that is gone already, leave it at the pause.
 do_watch() {
-    { read -r device pid begun <"$NOTES/client"; } 2>/dev/null && [ "$(begun "$pid")" = "$begun" ] &&
+    { read -r device pid begun <"$NOTES/client"; } 2>/dev/null && lives "$pid" "$begun" &&
         timeout "$HEAL_SECONDS" tail --pid="$pid" -s 0.1 -f /dev/null >/dev/null 2>&1
     case $? in 0 | 124) ;; *) sleep "$HEAL_SECONDS" ;; esac
 }
@@ -789,10 +792,10 @@ tell() { # RESULT REASON
 # A device whose client has ended since we saw it serve is dead, whoever has unmounted it meanwhile.
 note_dead() {
     { read -r device served since <"$NOTES/client"; } 2>/dev/null || return 0
-    [ "$(begun "$served")" = "$since" ] || add_dead "$device"
+    lives "$served" "$since" || add_dead "$device"
     [ -s "$NOTES/former" ] || return 0
     while read -r device served since; do
-        if [ "$(begun "$served")" = "$since" ]; then
+        if lives "$served" "$since"; then
             printf '%s %s %s\n' "$device" "$served" "$since"
         else
             add_dead "$device"
