@@ -21,6 +21,7 @@ import sys
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -28,10 +29,10 @@ from typing import Any
 import yaml
 
 from bench.figures import Series, tell
-from bench.stack import deployed, init, own_config, run
 from lab.context import CHECKOUT, Lab
 from lab.errors import LabError
 from tests.support.project import Project, copy_of_project
+from tests.support.stacks import another_stack, change, init
 
 NODE_LABEL = "glusterfarm.bench/fanout"
 STACK = "fanout"
@@ -78,17 +79,17 @@ def _race(lab: Lab, directory: Path, *, minions: int, rounds: int) -> Series:
             for at, (name, host) in enumerate(zip(names, hosts, strict=True))
         ]
         peers = {
-            "bare": _bare(lab, directory / "bare", many, {}),
-            "least": _bare(lab, directory / "least", many, {"bare:kubeconfig": str(lab.paths.kubeconfig)}),
+            "bare": _bare(lab, directory / "bare", many, environment, {}),
+            "least": _bare(lab, directory / "least", many, environment, {"bare:kubeconfig": str(lab.paths.kubeconfig)}),
         }
         for _ in range(rounds):
             for name, peer in peers.items():
-                series.take(name, partial(run, peer, "up", STACK, environment))
-                run(peer, "destroy", STACK, environment)
+                series.take(name, partial(change, peer, "up", STACK))
+                change(peer, "destroy", STACK)
             _write_inventory(farm, [*known, *many])
-            series.take("up", partial(run, farm, "up", STACK, environment))
+            series.take("up", partial(change, farm, "up", STACK))
             _write_inventory(farm, known)
-            run(farm, "up", STACK, environment)
+            change(farm, "up", STACK)
     return series
 
 
@@ -135,20 +136,26 @@ def _farm(
     lab: Lab, directory: Path, minions: Sequence[dict[str, Any]], environment: dict[str, str]
 ) -> Iterator[Project]:
     """A farm of its own on ``minions``, beside the dev stack's: same mounts, other owners, site, namespace and port."""
-    farm = copy_of_project(lab, directory)
+    farm = replace(copy_of_project(lab, directory), own=environment)
     _write_inventory(farm, minions)
-    config = {**own_config(STACK, node_port=30082), "glusterfarm:inventory": "inventory.yaml"}
-    with deployed(farm, STACK, config, environment):
+    with another_stack(farm, STACK, 30082, inventory="inventory.yaml"):
+        change(farm, "up", STACK)
         yield farm
 
 
-def _bare(lab: Lab, directory: Path, minions: Sequence[dict[str, Any]], config: dict[str, Any]) -> Project:
+def _bare(
+    lab: Lab,
+    directory: Path,
+    minions: Sequence[dict[str, Any]],
+    environment: dict[str, str],
+    config: dict[str, Any],
+) -> Project:
     """A peer's project; its state goes with ``directory``."""
     shutil.copytree(CHECKOUT / "bench" / "bare", directory)
     for shared in (".venv", "settings.py", "rules"):
         (directory / shared).symlink_to(CHECKOUT / shared)
     (directory / "state").mkdir()
-    bare = Project(directory=directory, lab=lab, own={"PULUMI_BACKEND_URL": f"file://{directory}/state"})
+    bare = Project(directory=directory, lab=lab, own={**environment, "PULUMI_BACKEND_URL": f"file://{directory}/state"})
     _write_inventory(bare, minions)
     init(bare, STACK, {"bare:inventory": "inventory.yaml", **config})
     return bare

@@ -26,11 +26,11 @@ from pathlib import Path
 from typing import Any, Final
 
 from bench.figures import Ratio
-from bench.stack import deployed, own_config
 from components import static_cache
 from lab.context import Lab
 from lab.errors import LabError
 from tests.support.project import Project, copy_of_project
+from tests.support.stacks import another_stack, change
 
 STACK: Final = "serve"
 LOCAL: Final = "/var/tmp/glusterfarm-serve"  # noqa: S108 (the minion's)
@@ -152,8 +152,8 @@ def _pods(lab: Lab, directory: Path) -> Iterator[tuple[int, dict[str, str]]]:
     """A farm of one pod and its peer beside it: a process in their minion's network, and their addresses."""
     farm = copy_of_project(lab, directory)
     _site(farm)
-    config = own_config(STACK, node_port=30084, php={"replicas": 1, "staticCache": True})
-    with deployed(farm, STACK, config):
+    with another_stack(farm, STACK, 30084, php={"replicas": 1, "staticCache": True}):
+        change(farm, "up", STACK)
         (pod,) = json.loads(lab.kubectl("get", "pods", "-n", STACK, "-o", "json").stdout)["items"]
         node = pod["spec"]["nodeName"]
         lab.exec(node, ["cp", "-a", f"/mnt/glusterfs/{STACK}", LOCAL])

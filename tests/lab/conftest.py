@@ -5,19 +5,18 @@ from __future__ import annotations
 import re
 import time
 import urllib.request
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-import yaml
 
 from lab import toolchain
 from lab.context import CHECKOUT, Lab
 from lab.errors import LabError
 from lab.registry import DIRECTORY
 from tests.support.project import Done, Project, command, copy_of_project
+from tests.support.stacks import another_stack
 
 if TYPE_CHECKING:
     from tests.lab.trial import Trial
@@ -108,39 +107,6 @@ def trial(lab: Lab, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[
     made = Trial(lab=lab, name=f"trial-{name}", directory=tmp_path)
     yield made
     made.remove()
-
-
-@contextmanager
-def another_stack(project: Project, name: str, port: int, **own: Mapping[str, object] | str) -> Iterator[None]:
-    """Another stack of the project, for the same machines, with a site, namespace and port of its own.
-
-    ``own`` is what else its configuration has of its own: a section's values, or a plain value. It is destroyed
-    afterwards, with its site.
-    """
-    config = yaml.safe_load((project.directory / "Pulumi.dev.yaml").read_text())["config"]
-    sections: dict[str, Mapping[str, object]] = {
-        "content": {"site": name, "deleteOnDestroy": True},
-        "service": {"nodePort": port},
-        "kubernetes": {"namespace": name},
-    }
-    for key, value in own.items():
-        if isinstance(value, str):
-            config[f"glusterfarm:{key}"] = value
-        else:
-            sections[key] = {**sections.get(key, {}), **value}
-    for key, values in sections.items():
-        config[f"glusterfarm:{key}"] |= values
-    made = project.pulumi("stack", "init", name, "--no-select")
-    assert made.status == 0, made.text
-    path = f"Pulumi.{name}.yaml"
-    salt = yaml.safe_load((project.directory / path).read_text())
-    project.write(path, yaml.safe_dump({**salt, "config": config}))
-    try:
-        yield
-    finally:
-        for words in (("destroy", "--yes", "--skip-preview"), ("stack", "rm", "--yes", "--preserve-config")):
-            done = project.pulumi(*words, "--stack", name)
-            assert done.status == 0 or "no stack named" in done.text, done.text
 
 
 @pytest.fixture

@@ -15,11 +15,12 @@ import pytest
 import yaml
 
 from lab.context import Lab
-from tests.lab.conftest import IMAGE, another_stack, eventually, get
+from tests.lab.conftest import IMAGE, eventually, get
 from tests.lab.farm import MOUNT, all_serve, mounted, report
 from tests.support.github import FakeGitHub, github, job_environment
 from tests.support.project import Done, Project, copy_of_project
 from tests.support.repository import git
+from tests.support.stacks import another_stack
 
 STACK = "rehearsal"
 PORT = 30082
