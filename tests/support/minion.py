@@ -52,6 +52,20 @@ _RECORD = """#!/bin/sh
 { printf '%s\\037' "${0##*/}" "$@"; printf '\\n'; } >>"$CALLS"
 """
 
+# It is a container from when it says so: until then it holds other mounts, and its file in /proc may be read too soon.
+_CONTAINER = """
+unshare --mount --pid --fork sh -c '
+    mkdir -p /run/held && mount --bind "$1" /run/held && umount -l /mnt/glusterfs
+    echo "$?" >"$2"
+    exec sleep 300' container "$1" "/run/container-$$" >/dev/null 2>"/run/container-$$.log" &
+timeout 30 sh -c 'until [ -s "$0" ]; do sleep 0.05; done' "/run/container-$$"
+read -r status <"/run/container-$$"
+[ "$status" = 0 ] || { cat "/run/container-$$.log" >&2; exit 1; }
+read -r pid <"/proc/$!/task/$!/children"
+printf '4:memory:/minion/%s/pod%s/c0ffee\\n' "$3" "$2" >"/run/cgroup-$pid"
+mount --bind "/run/cgroup-$pid" "/proc/$pid/cgroup" && echo "$pid"
+"""
+
 # What systemd does with our unit, as far as the mount is concerned.
 _SYSTEMCTL = """
 unit='' verb=''
@@ -208,15 +222,7 @@ class Machine:
         """Start what the kubelet calls a container: the first process of a pid namespace, with mounts of its own, which
         hold what is mounted on a path. Gives its pid in the machine."""
         pod = pod or str(uuid.uuid4())
-        started = self.command(
-            "sh", "-c",
-            'unshare --mount --pid --fork sh -c "'
-            'mkdir -p /run/held && mount --bind $1 /run/held && umount -l /mnt/glusterfs && exec sleep 300" '
-            '>/dev/null 2>&1 & sleep 0.5; read -r pid <"/proc/$!/task/$!/children"; echo "$pid"; '
-            'printf "4:memory:/minion/%s/pod%s/c0ffee\\n" "$3" "$2" >"/run/cgroup-$pid" && '
-            'mount --bind "/run/cgroup-$pid" "/proc/$pid/cgroup"',
-            "sh", holds, pod, cgroup,
-        )  # fmt: skip
+        started = self.command("sh", "-c", _CONTAINER, "sh", holds, pod, cgroup)
         assert started.status == 0, started
         return int(started.out)
 
