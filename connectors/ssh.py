@@ -13,6 +13,7 @@ import time
 from collections.abc import AsyncIterable, AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from weakref import WeakKeyDictionary
 
 import asyncssh
 
@@ -22,6 +23,8 @@ from settings import Bastion, Minion
 _KEEPALIVE_SECONDS = 15  # a minion that vanished without a word is noticed after three of these
 _BEAT_SECONDS = 10  # how often a held command hears of us
 _TICK_SECONDS = 0.5  # how often ``run`` looks whether anything moves
+_SESSION_SECONDS = 2.0  # for so long sshd may still count a session that has ended
+_ASK_SECONDS = 0.2  # how often a session is asked for that sshd did not allow
 _CHUNK_BYTES = 1 << 16
 #: What an inventory may pin, the best first. All are asked for, behind the pinned key's own type, so that a server
 #: without that shows what it has instead.
@@ -33,6 +36,8 @@ HOST_KEY_ALGORITHMS = (
 )
 #: Connections in use keep their bastion's watcher alive here; asyncio itself holds tasks only weakly.
 _watchers: set[asyncio.Task[None]] = set()
+#: How many commands run on a connection that will end by themselves.
+_at_work: WeakKeyDictionary[asyncssh.SSHClientConnection, int] = WeakKeyDictionary()
 
 
 class ConnectError(Exception):
@@ -215,9 +220,10 @@ async def run(
 
     A command may take as long as it likes while bytes move either way; after ``timeout`` seconds without
     any it is given up on. Raises ConnectError then, and when the connection is lost; an exit status is never
-    an error here. An exception of the ``input`` iterable closes the channel and is passed on.
+    an error here. An exception of the ``input`` iterable closes the channel and is passed on. Where sshd allows no more
+    commands at a time (MaxSessions, 10 by default) the end of another one is waited for.
     """
-    async with _started(connection, command, timeout) as process:
+    async with _started(connection, command, timeout, ends=True) as process:
         moved = time.monotonic()
 
         async def feed() -> None:
@@ -263,7 +269,7 @@ async def hold(
     empty line every few seconds by which it knows that we are there. A command that ends without a line
     gives its result. Raises ConnectError as ``run`` does.
     """
-    async with _started(connection, command, timeout) as process:
+    async with _started(connection, command, timeout, ends=False) as process:
         line = await asyncio.wait_for(process.stdout.readline(), timeout)
         if line:
             alive = asyncio.ensure_future(_beat(process.stdin))
@@ -289,14 +295,17 @@ async def _beat(stdin: asyncssh.SSHWriter[bytes]) -> None:
 
 @asynccontextmanager
 async def _started(
-    connection: asyncssh.SSHClientConnection, command: str, timeout: float
+    connection: asyncssh.SSHClientConnection, command: str, timeout: float, *, ends: bool
 ) -> AsyncIterator[asyncssh.SSHClientProcess[bytes]]:
+    """A process for ``command``; ``ends`` says that it will by itself, so that whoever waits for its session may."""
     minion = minion_of(connection)
     try:
-        process = await asyncio.wait_for(connection.create_process(command, encoding=None), timeout)
+        process = await _session(connection, command, timeout)
+        _at_work[connection] = _at_work.get(connection, 0) + ends
         try:
             yield process
         finally:
+            _at_work[connection] -= ends
             process.close()
     except TimeoutError:
         raise ConnectError(
@@ -305,6 +314,27 @@ async def _started(
     except (asyncssh.Error, ConnectionError) as error:
         reason = error.reason if isinstance(error, asyncssh.Error) else error.strerror
         raise ConnectError(f"minion {minion}: the connection was lost ({reason}); run again") from None
+
+
+async def _session(
+    connection: asyncssh.SSHClientConnection, command: str, timeout: float
+) -> asyncssh.SSHClientProcess[bytes]:
+    alone = time.monotonic()
+    while True:
+        try:
+            return await asyncio.wait_for(connection.create_process(command, encoding=None), timeout)
+        except asyncssh.ChannelOpenError:
+            if connection.is_closed():
+                raise
+        now = time.monotonic()
+        if _at_work.get(connection):
+            alone = now
+        elif now - alone > _SESSION_SECONDS:
+            raise ConnectError(
+                f"minion {minion_of(connection)}: its sshd allows no further session on one connection;"
+                " set MaxSessions to 2 at least in sshd_config there (10 is the default), then run again"
+            )
+        await asyncio.sleep(_ASK_SECONDS)
 
 
 def _result(

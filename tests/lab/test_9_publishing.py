@@ -10,11 +10,12 @@ import re
 import subprocess
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import pytest
 
-from lab.context import CHECKOUT
+from lab.context import CHECKOUT, Lab
 from publisher.jury import unready_nodes
 from publisher.manifest import Manifest
 from publisher.progress import Progress
@@ -113,6 +114,36 @@ def test_of_two_deployers_one_is_told_who_is_at_it(trial: Trial) -> None:
     assert f"(process {running.pid})" in second.err
     assert "since 20" in second.err
     assert running.returncode == 0, told
+    assert trial.seen_by_all() == {digest}
+
+
+@contextmanager
+def sessions(lab: Lab, minion: str, most: int) -> Iterator[None]:
+    """As many sessions on one connection as a hardened machine's sshd allows."""
+    change = 'if [ -n "$1" ]; then echo "MaxSessions $1" >"$2"; else rm -f "$2"; fi && systemctl reload ssh'
+
+    def set_to(word: str) -> None:
+        lab.exec(minion, ["sh", "-c", change, "sh", word, "/etc/ssh/sshd_config.d/00-hardened.conf"])
+
+    set_to(str(most))
+    try:
+        yield
+    finally:
+        set_to("")
+
+
+def test_an_sshd_that_allows_few_sessions_is_published_through_and_one_says_what_to_change(trial: Trial) -> None:
+    publisher = trial.lab.minions()[0].name
+    digest = trial.content(large("few"))
+    with sessions(trial.lab, publisher, 2):
+        assert outcome(trial.publish())["publisher"] == publisher
+    assert trial.seen_by_all() == {digest}
+    trial.content(large("one"))
+    with sessions(trial.lab, publisher, 1):
+        refused = trial.publish()
+    assert refused.status == 1
+    assert f"minion {publisher}: its sshd allows no further session" in refused.err
+    assert "set MaxSessions to 2 at least" in refused.err
     assert trial.seen_by_all() == {digest}
 
 
