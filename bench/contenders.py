@@ -28,8 +28,11 @@ class Contender(Protocol):
     def put(self) -> None:
         """Copy, from nothing or over what is there."""
 
+    def set_aside(self) -> None:
+        """Have nothing where it copies to, and delete nothing for that."""
+
     def clear(self) -> None:
-        """Remove the copy."""
+        """Remove every copy."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,7 +51,7 @@ class Ground:
         return self.minions[0]
 
     def target(self, name: str) -> str:
-        """A peer's own directory on the volume."""
+        """A contender's own directory on the volume."""
         return f"{self.mount}/bench-{name}"
 
     def ssh(self) -> list[str]:
@@ -75,9 +78,16 @@ class Ground:
         self.there("mkdir", "-p", self.target(name), root=True)
         self.there("chown", self.through.user, self.target(name), root=True)
 
+    def set_aside(self, name: str) -> None:
+        """Give it another name: what is deleted is felt for minutes by whoever creates next (ext4, the bricks)."""
+        self._with(name, 'mv -T -- "$1" "$1.$(date +%s)"')
+
     def remove(self, name: str) -> None:
-        """Remove it with all that is in it."""
-        self.there("rm", "-rf", self.target(name), root=True)
+        """Remove it, and what was set aside, with all that is in it."""
+        self._with(name, 'rm -rf -- "$1" "$1".[0-9]*')
+
+    def _with(self, name: str, script: str) -> None:
+        self.there("sh", "-c", script, "sh", self.target(name), root=True)
 
 
 def must(words: Sequence[str], **options: Any) -> str:
@@ -121,8 +131,12 @@ class Rsync:
         program = [self.program, "-a", "--delete", f"--rsync-path={self.remote_program}", "-e", shlex.join(words)]
         must([*program, f"{self.ground.source}/", target])
 
+    def set_aside(self) -> None:
+        """Leave the copy under another name."""
+        self.ground.set_aside("rsync")
+
     def clear(self) -> None:
-        """Remove the copy."""
+        """Remove every copy."""
         self.ground.remove("rsync")
 
 
@@ -140,8 +154,12 @@ class Tar:
         if tar.returncode != 0:
             raise RuntimeError(f"tar failed ({tar.returncode})")
 
+    def set_aside(self) -> None:
+        """Leave the copy under another name."""
+        self.ground.set_aside("tar")
+
     def clear(self) -> None:
-        """Remove the copy."""
+        """Remove every copy."""
         self.ground.remove("tar")
 
 
@@ -173,8 +191,12 @@ class Sftp:
                     async with await _created(sftp, f"{there}/{name}") as remote:
                         await remote.write(content)
 
+    def set_aside(self) -> None:
+        """Leave the copy under another name."""
+        self.ground.set_aside("sftp")
+
     def clear(self) -> None:
-        """Remove the copy."""
+        """Remove every copy."""
         self.ground.remove("sftp")
 
 
@@ -187,7 +209,6 @@ class Publisher:
     """``python -m publisher publish``, as the program runs it: verified through every other minion, then live."""
 
     ground: Ground
-    site: str = "bench-ours"
 
     def put(self) -> None:
         """Publish what differs from what a slot holds."""
@@ -202,9 +223,13 @@ class Publisher:
         program = "import sys; from pathlib import Path; from publisher.manifest import Manifest"
         must([sys.executable, "-c", f"{program}; Manifest.of(Path(sys.argv[1])).plan()", str(self.ground.source)])
 
+    def set_aside(self) -> None:
+        """Leave the site under another name."""
+        self.ground.set_aside(OURS)
+
     def clear(self) -> None:
-        """Remove the site, whatever is live."""
-        self.ground.there("rm", "-rf", f"{self.ground.mount}/{self.site}", root=True)
+        """Remove the sites, whatever is live."""
+        self.ground.remove(OURS)
 
     def _words(self, verb: str) -> list[str]:
         inventory = self.ground.scratch / "inventory.yaml"
@@ -212,4 +237,4 @@ class Publisher:
         inventory.write_text(json.dumps({"minions": entries}))
         names = ",".join(f"{minion.name}@" for minion in self.ground.minions)
         words = [sys.executable, "-m", "publisher", verb, "--inventory", str(inventory), "--minions", names]
-        return [*words, "--mount-path", self.ground.mount, "--volume", self.ground.volume, "--site", self.site]
+        return [*words, "--mount-path", self.ground.mount, "--volume", self.ground.volume, "--site", f"bench-{OURS}"]

@@ -274,7 +274,7 @@ class _Race:
             contender.clear()
 
     def first(self) -> None:
-        """Everything to where nothing is; what the last round left stays."""
+        """Everything to where nothing is; what the last round left there stays."""
         self.content.change(0)
         contenders: dict[str, Contender] = {OURS: self.ours, **self.peers}
         names = list(contenders)
@@ -284,7 +284,7 @@ class _Race:
                 if name == "sftp" and self.suffix and turn:
                     continue
                 if turn:
-                    contenders[name].clear()
+                    contenders[name].set_aside()
                 self._take("first", name, contenders[name].put)
 
     def later(self) -> dict[str, object]:
