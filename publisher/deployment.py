@@ -10,7 +10,7 @@ import secrets
 import socket
 import time
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AbstractContextManager, asynccontextmanager
 from dataclasses import dataclass
 
 from connectors.ssh import ConnectError
@@ -18,10 +18,12 @@ from publisher.crew import Crew
 from publisher.delta import Delta
 from publisher.history import Kind, Note, Record
 from publisher.manifest import Entry, Manifest
-from publisher.progress import Progress
+from publisher.progress import Ahead, Progress
 from publisher.remote import PublishError, Site
 from publisher.slots import Flip, Slot, State, Unchanged, Write, decide
-from publisher.verify import verify_files, verify_live
+from publisher.stream import Moved
+from publisher.verify import verify_files, verify_live, verify_written
+from publisher.written import Written
 
 #: A slot that only goes live again was verified when it was written: so many changed files prove enough.
 _SAMPLE = 200
@@ -115,13 +117,37 @@ class Deployment:
     async def verify_files(self, slot: Slot, entries: Sequence[Entry]) -> None:
         """Prove that those who verify read ``entries`` as they should be. Raises PublishError, ConnectError."""
         entries = [entry for entry in entries if entry.kind != "dir"]
-        with self.progress.phase(
+        with self._verifying(slot, entries) as moved:
+            await self.crew.each(lambda site: verify_files(site, slot, entries, moved=moved))
+
+    @asynccontextmanager
+    async def verifying(self, slot: Slot, entries: Sequence[Entry], written: Written) -> AsyncIterator[None]:
+        """Have ``entries`` read as they get ``written`` in the context; on leaving it, prove that all are right.
+
+        Raises PublishError, ConnectError.
+        """
+        ahead = self.progress.ahead()
+        reading = asyncio.ensure_future(
+            self.crew.each(lambda site: verify_written(site, slot, written, moved=ahead.moved))
+        )
+        try:
+            yield
+            with self._verifying(slot, entries, ahead):
+                await reading
+        finally:
+            reading.cancel()
+            await asyncio.gather(reading, return_exceptions=True)
+
+    def _verifying(
+        self, slot: Slot, entries: Sequence[Entry], ahead: Ahead | None = None
+    ) -> AbstractContextManager[Moved]:
+        return self.progress.phase(
             "verifying",
             f"verifying {len(entries)} files of slot {slot} through {self.crew.others}",
             files=len(entries) * self.crew.readers,
             size=sum(entry.size for entry in entries) * self.crew.readers,
-        ):
-            await self.crew.each(lambda site: verify_files(site, slot, entries, moved=self.progress.moved))
+            ahead=ahead,
+        )
 
     async def verify_live(self, slot: Slot, release: str) -> None:
         """Prove that the whole crew sees the release live. Raises PublishError, ConnectError."""

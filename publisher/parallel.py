@@ -11,6 +11,7 @@ from publisher.manifest import Entry
 FILE_BYTES = 1 << 14
 _BATCH_BYTES = 1 << 25
 _PART_BYTES = 1 << 19
+_SHARE_BYTES = 1 << 20
 
 
 def in_parts(entries: Sequence[Entry], count: int) -> list[Sequence[Entry]]:
@@ -26,6 +27,22 @@ def in_parts(entries: Sequence[Entry], count: int) -> list[Sequence[Entry]]:
         parts[min(count - 1, done * count // max(total, 1))].append(entry)
         done += entry.size + FILE_BYTES
     return [part for part in parts if part]
+
+
+def in_shares(entries: Sequence[Entry], count: int) -> Iterator[Sequence[Entry]]:
+    """``entries`` in runs for ``count`` that take the next one whenever they are through, neighbours together.
+
+    They get smaller, so that all are through at the same time and the last that is done is little.
+    """
+    left = sum(entry.size + FILE_BYTES for entry in entries)
+    start = size = 0
+    for at, entry in enumerate(entries):
+        size += entry.size + FILE_BYTES
+        if size >= max(_SHARE_BYTES, left // (2 * count)):
+            yield entries[start : at + 1]
+            start, left, size = at + 1, left - size, 0
+    if start < len(entries):
+        yield entries[start:]
 
 
 def in_batches(entries: Sequence[Entry]) -> Iterator[Sequence[Entry]]:

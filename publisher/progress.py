@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, TextIO
 
 from publisher.parallel import FILE_BYTES
@@ -38,25 +39,60 @@ class Progress:
             print(text, file=self._out, flush=True)
 
     @contextmanager
-    def phase(self, name: str, text: str, *, files: int, size: int) -> Iterator[None]:
-        """Begin with the line ``text`` what moves so many files with so many bytes in all; end with what was done."""
+    def phase(
+        self, name: str, text: str, *, files: int, size: int, ahead: Ahead | None = None
+    ) -> Iterator[Callable[[int, int], None]]:
+        """Begin with the line ``text`` what moves so many files with so many bytes in all; end with what was done.
+
+        ``ahead`` is what of it was begun before. Gives ``moved``.
+        """
         self.say(text)
         terminal = self._out.isatty() and os.environ.get("TERM") not in {None, "", "dumb"}
-        self._shown = (_Bar if terminal else _Lines)(self._out, self._clock, name, files, size)
+        shown = (_Bar if terminal else _Lines)(self._out, self._clock, name, files, size)
+        with self._lock:
+            self._shown = shown
+            if ahead is not None:
+                shown.began = ahead.began
+                shown.moved(ahead.files, ahead.size)
+                ahead.caught_up = True
         try:
-            yield
-            done = self._shown.done()
+            yield self.moved
+            done = shown.done()
         finally:
-            shown, self._shown = self._shown, None
+            with self._lock:
+                self._shown = None
             shown.close()
         if done:
             self.say(done)
+
+    def ahead(self) -> Ahead:
+        """For what begins now and is shown as a phase only when the one before it is over."""
+        return Ahead(progress=self, began=self._clock())
 
     def moved(self, files: int, size: int) -> None:
         """``files`` more are through, and ``size`` more bytes."""
         with self._lock:
             if self._shown is not None:
                 self._shown.moved(files, size)
+
+
+@dataclass(kw_only=True)
+class Ahead:
+    """What is done of a phase that is not shown yet: so many ``files`` and bytes since ``began``."""
+
+    progress: Progress
+    began: float
+    files: int = 0
+    size: int = 0
+    caught_up: bool = False
+
+    def moved(self, files: int, size: int) -> None:
+        """So many more; counted by the phase itself once that is there. From the event loop only."""
+        if self.caught_up:
+            self.progress.moved(files, size)
+        else:
+            self.files += files
+            self.size += size
 
 
 class _Lines:

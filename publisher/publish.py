@@ -17,17 +17,19 @@ from publisher.delta import Delta
 from publisher.deployment import Deployment, deploying
 from publisher.history import Kind
 from publisher.jury import NOBODY, Jury
-from publisher.manifest import Manifest
-from publisher.parallel import in_parts, together
+from publisher.manifest import Entry, Manifest
+from publisher.parallel import in_shares, together
 from publisher.progress import Progress
 from publisher.remote import Place, Site
 from publisher.sending import send
 from publisher.slots import Flip, Slot, State, Unchanged, Write, decide
 from publisher.stream import TarStream
+from publisher.written import Written
 from settings import Minion
 
-#: Side by side: a Gluster volume takes many small files at once far faster than one after the other.
-WRITERS = 4
+#: Side by side: a Gluster volume takes many small files at once far faster than one after the other. With `hold` they
+#: are sessions of one connection, of which sshd allows 10 (MaxSessions; hardening guides leave it at that).
+WRITERS = 8
 #: A slot is rewritten at the earliest this long after it was retired, so that no late reader is torn.
 GRACE_SECONDS = 10
 
@@ -143,27 +145,33 @@ class _Run:
             progress.say(f"waiting {wait:.0f} s: somebody may still read slot {slot}")
             await sleep(wait)
         # Whom we cannot do without stops us as soon as that is known.
-        await together([self._fill(slot, delta, fresh=base is None), deployment.crew.muster()])
+        entries, written = [entry for entry in delta.write if entry.kind != "dir"], Written()
+        async with deployment.verifying(slot, entries, written):
+            filling = self._fill(slot, delta, entries, written, fresh=base is None)
+            await together([filling, deployment.crew.muster()])
         return delta
 
-    async def _fill(self, slot: Slot, delta: Delta, *, fresh: bool) -> None:
+    async def _fill(self, slot: Slot, delta: Delta, entries: Sequence[Entry], written: Written, *, fresh: bool) -> None:
         root, progress = os.fsencode(self.order.source), self.deployment.progress
         publisher, token = self.deployment.crew.publisher, self.deployment.token
-        written = [entry for entry in delta.write if entry.kind != "dir"]
         with progress.phase(
             "writing",
             f"writing {len(delta.write)} of {len(self.order.manifest.entries)} files and removing {delta.gone}"
             f" in slot {slot} through {publisher.minion.name}",
-            files=len(written),
-            size=sum(entry.size for entry in written if entry.is_file),
+            files=len(entries),
+            size=sum(entry.size for entry in entries if entry.is_file),
         ):
             await publisher.begin(token, slot, fresh=fresh, remove=delta.remove)
             if delta.directories:
                 # Before the files and by one: of two tars that make the same directory one fails.
                 stream = TarStream(root=root, entries=delta.directories, moved=lambda *_: None)
                 await publisher.extract(token, slot, stream)
-            await together(
-                send(publisher, slot, part, root=root, token=token, progress=progress)
-                for part in in_parts(written, self.order.writers)
-            )
-        await self.deployment.verify_files(slot, delta.write)
+            shares = in_shares(entries, self.order.writers)
+
+            async def write() -> None:
+                for share in shares:
+                    await send(publisher, slot, share, root=root, token=token, progress=progress)
+                    written.add(share)
+
+            await together(write() for _ in range(self.order.writers))
+        written.end()

@@ -11,6 +11,7 @@ from publisher.parallel import in_batches, in_parts, together
 from publisher.remote import PublishError, Site
 from publisher.slots import Slot
 from publisher.stream import Moved
+from publisher.written import Written
 
 #: For so long a mount may answer from its caches (attributes and names: 1 s by default).
 SETTLE_SECONDS = 5.0
@@ -24,26 +25,42 @@ async def verify_files(site: Site, slot: Slot, entries: Sequence[Entry], *, move
 
     ``moved(files, bytes)`` is told of those that are.
     """
+    await together(_prove(site, slot, part, moved) for part in in_parts(entries, READERS))
+
+
+async def verify_written(site: Site, slot: Slot, written: Written, *, moved: Moved) -> None:
+    """Prove the same of what is written to the slot, each part as soon as it is there; done when all is."""
+    waiting: asyncio.Queue[Sequence[Entry] | None] = asyncio.Queue()
+
+    async def hand_out() -> None:
+        async for part in written:
+            waiting.put_nowait(part)
+        for _ in range(READERS):
+            waiting.put_nowait(None)
+
+    async def read() -> None:
+        while part := await waiting.get():
+            await _prove(site, slot, part, moved)
+
+    await together([hand_out(), *(read() for _ in range(READERS))])
+
+
+async def _prove(site: Site, slot: Slot, entries: Sequence[Entry], moved: Moved) -> None:
     waiting = [entry for entry in entries if entry.kind != "dir"]
     until = None
-    while True:
+    while waiting:
         seen: dict[bytes, str] = {}
-
-        async def read(part: Sequence[Entry], seen: dict[bytes, str] = seen) -> None:
-            for batch in in_batches(part):
-                await _read(site, slot, batch, seen)
-                right = [entry.size for entry in batch if seen.get(entry.path) == entry.digest]
-                moved(len(right), sum(right))
-
-        await together(read(part) for part in in_parts(waiting, READERS))
+        for batch in in_batches(waiting):
+            await _read(site, slot, batch, seen)
+            right = [entry.size for entry in batch if seen.get(entry.path) == entry.digest]
+            moved(len(right), sum(right))
         waiting = [entry for entry in waiting if seen.get(entry.path) != entry.digest]
-        if not waiting:
-            return
         # From the first look on: to read much may take longer than any cache lasts.
         until = until or time.monotonic() + SETTLE_SECONDS
-        if time.monotonic() > until:
+        if waiting and time.monotonic() > until:
             raise PublishError(_differs(site, slot, waiting, seen))
-        await asyncio.sleep(_RETRY_SECONDS)
+        if waiting:
+            await asyncio.sleep(_RETRY_SECONDS)
 
 
 async def disagreements(site: Site, slot: Slot, manifest: Manifest) -> list[str]:

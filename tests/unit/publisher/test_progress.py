@@ -142,6 +142,26 @@ def test_a_terminal_that_knows_lines_only_gets_lines(monkeypatch: pytest.MonkeyP
     assert text.startswith("writing 4 files\r\n")
 
 
+def test_what_was_done_of_a_phase_before_it_is_shown_counts() -> None:
+    out, clock = io.StringIO(), Clock()
+    progress = Progress(out=out, clock=clock)
+    with progress.phase("writing", "writing 4 files", files=4, size=4 * MIB):
+        ahead = progress.ahead()
+        clock.now += 1
+        ahead.moved(3, 3 * MIB)
+        progress.moved(4, 4 * MIB)
+    with progress.phase("verifying", "verifying 4 files", files=4, size=4 * MIB, ahead=ahead) as moved:
+        clock.now += 1
+        ahead.moved(0, MIB // 2)
+        moved(1, MIB // 2)
+    assert out.getvalue().splitlines() == [
+        "writing 4 files",
+        "  writing: 4 files, 4.0 MiB in 1.0 s, 4 files/s, 4.0 MiB/s",
+        "verifying 4 files",
+        "  verifying: 4 files, 4.0 MiB in 2.0 s, 2 files/s, 2.0 MiB/s",
+    ]
+
+
 def test_a_publish_tells_its_phases_with_what_was_done_in_each(site: PublishedSite) -> None:
     site.minions.append(site.loopback.minion("minion-3", site.volume))
     release = site.content(ONE)

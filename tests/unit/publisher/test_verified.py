@@ -11,6 +11,7 @@ from publisher import verify
 from publisher.jury import Jury
 from publisher.remote import PublishError
 from tests.support.site import ONE, THREE, TWO, PublishedSite, at, stale, verb_of
+from tests.support.trees import Tree
 
 
 def test_a_minion_that_reads_other_bytes_is_named_and_nothing_goes_live(
@@ -119,6 +120,45 @@ def test_a_view_that_lags_is_waited_for(site: PublishedSite) -> None:
         next(answers, lambda same: same)(command) if verb_of(command) == "live" else command
     )
     assert site.publish(ONE).action == "written"
+
+
+MANY: Tree = {b"index.php": (b"many", False), **{b"%03d" % number: (b"page", False) for number in range(200)}}
+
+
+def test_what_is_written_is_read_by_others_while_the_rest_is_still_on_its_way(site: PublishedSite) -> None:
+    mark, begun = site.directory / "read", iter([True])
+
+    def held(command: str) -> str:
+        if verb_of(command) == "extract" and next(begun, False):
+            return f'sh -c \'timeout 20 sh -c "until [ -e {mark} ]; do sleep 0.1; done" && exec "$@"\' sh {command}'
+        return command
+
+    def seen(command: str) -> str:
+        if verb_of(command) == "digests":
+            mark.touch()
+        return command
+
+    site.minions[0].tamper, site.minions[1].tamper = held, seen
+    assert site.publish(MANY).verified_by == ("minion-2",)
+    assert site.live() == MANY
+    done = [line.split(" MiB in ")[0] for line in site.said if line.startswith("  ")]
+    assert done == ["  writing: 201 files, 0.0", "  verifying: 201 files, 0.0"]
+
+
+def test_of_what_was_read_early_all_that_is_wrong_stops_the_publish(
+    site: PublishedSite, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(verify, "SETTLE_SECONDS", 0.3)
+
+    def torn(command: str) -> str:
+        if verb_of(command) == "digests":
+            (site.path / "slots" / "a" / "150").write_bytes(b"torn")
+        return command
+
+    site.minions[1].tamper = torn
+    with pytest.raises(PublishError, match=r"minion-2 does not see .*slots/a/150 has SHA-256"):
+        site.publish(MANY)
+    assert not (site.path / "html").exists()
 
 
 def test_a_minion_without_the_mount_stops_the_publish_unless_that_is_allowed(site: PublishedSite) -> None:
