@@ -8,6 +8,7 @@ and checks the farm. The peer is bench/bare: connect and run `true`. `least` is 
 resources a minion cost, whatever they do.
 
     make bench-fanout            or: python -m bench.fanout [--minions N] [--rounds N] [--json]
+    python -m bench.fanout --only least          in minutes: what two resources a minion cost at the least
 
 It needs the lab (`make up`) and leaves it as it was: the farm it deploys is another stack's, and destroyed again.
 """
@@ -19,7 +20,7 @@ import json
 import shutil
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
@@ -43,17 +44,19 @@ def main(words: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m bench.fanout", description=__doc__.partition("\n")[0])
     parser.add_argument("--minions", type=_count, default=100, help="how many names (default: 100)")
     parser.add_argument("--rounds", type=_count, default=3, help="how often each is timed (default: 3)")
+    parser.add_argument("--only", choices=("least",), help="the least beside the bare commands, and not the farm")
     parser.add_argument("--json", action="store_true", help="one JSON object on stdout")
     chosen = parser.parse_args(words)
     try:
         lab = Lab.current()
         with tempfile.TemporaryDirectory() as directory:
-            series = _race(lab, Path(directory), minions=chosen.minions, rounds=chosen.rounds)
+            race = _least if chosen.only else _race
+            series = race(lab, Path(directory), minions=chosen.minions, rounds=chosen.rounds)
     except (LabError, RuntimeError) as error:
         print(error, file=sys.stderr)
         return 1
     about = {"minions": chosen.minions, "machines": len(lab.minions()), "rounds": chosen.rounds}
-    ratios = {f"{name}_vs_bare": series.ratio(name, "bare") for name in ("up", "least")}
+    ratios = {f"{name}_vs_bare": series.ratio(name, "bare") for name in ("up", "least") if name in series.seconds}
     tell(ratios, series, as_json=chosen.json, about=about)
     return 0
 
@@ -66,31 +69,61 @@ def _count(word: str) -> int:
 
 def _race(lab: Lab, directory: Path, *, minions: int, rounds: int) -> Series:
     series = Series()
-    known = yaml.safe_load(lab.paths.inventory.read_text())["minions"]
-    names = [f"bench-{number:03}" for number in range(minions)]
-    environment = {"PULUMI_PARALLEL": str(minions + 8)}
     with (
-        _addresses(lab, minions) as hosts,
-        _nodes(lab, names),
-        _farm(lab, directory / "farm", known, environment) as farm,
+        _ground(lab, minions) as many,
+        _farm(lab, directory / "farm", known := _known(lab), _environment(minions)) as farm,
     ):
-        many = [
-            {**known[at % len(known)], "host": host, "name": name, "node": name}
-            for at, (name, host) in enumerate(zip(names, hosts, strict=True))
-        ]
-        peers = {
-            "bare": _bare(lab, directory / "bare", many, environment, {}),
-            "least": _bare(lab, directory / "least", many, environment, {"bare:kubeconfig": str(lab.paths.kubeconfig)}),
-        }
+        peers = _peers(lab, directory, many)
         for _ in range(rounds):
-            for name, peer in peers.items():
-                series.take(name, partial(change, peer, "up", STACK))
-                change(peer, "destroy", STACK)
+            _time_peers(series, peers)
             _write_inventory(farm, [*known, *many])
             series.take("up", partial(change, farm, "up", STACK))
             _write_inventory(farm, known)
             change(farm, "up", STACK)
     return series
+
+
+def _least(lab: Lab, directory: Path, *, minions: int, rounds: int) -> Series:
+    series = Series()
+    with _ground(lab, minions) as many:
+        peers = _peers(lab, directory, many)
+        for _ in range(rounds):
+            _time_peers(series, peers)
+    return series
+
+
+def _time_peers(series: Series, peers: Mapping[str, Project]) -> None:
+    for name, peer in peers.items():
+        series.take(name, partial(change, peer, "up", STACK))
+        change(peer, "destroy", STACK)
+
+
+def _known(lab: Lab) -> list[dict[str, Any]]:
+    return list(yaml.safe_load(lab.paths.inventory.read_text())["minions"])
+
+
+def _environment(minions: int) -> dict[str, str]:
+    return {"PULUMI_PARALLEL": str(minions + 8)}
+
+
+def _peers(lab: Lab, directory: Path, many: Sequence[dict[str, Any]]) -> dict[str, Project]:
+    kubeconfig = {"bare:kubeconfig": str(lab.paths.kubeconfig)}
+    return {
+        "bare": _bare(lab, directory / "bare", many, {}),
+        "least": _bare(lab, directory / "least", many, kubeconfig),
+    }
+
+
+@contextmanager
+def _ground(lab: Lab, minions: int) -> Iterator[list[dict[str, Any]]]:
+    """So many minions that there are not, as an inventory has them, with their Nodes."""
+    known = _known(lab)
+    names = [f"bench-{number:03}" for number in range(minions)]
+    with _addresses(lab, minions) as hosts, _nodes(lab, names):
+        yield [
+            {**known[at % len(known)], "host": host, "name": name, "node": name}
+            for at, (name, host) in enumerate(zip(names, hosts, strict=True))
+        ]
 
 
 @contextmanager
@@ -147,7 +180,6 @@ def _bare(
     lab: Lab,
     directory: Path,
     minions: Sequence[dict[str, Any]],
-    environment: dict[str, str],
     config: dict[str, Any],
 ) -> Project:
     """A peer's project; its state goes with ``directory``."""
@@ -155,7 +187,11 @@ def _bare(
     for shared in (".venv", "settings.py", "rules"):
         (directory / shared).symlink_to(CHECKOUT / shared)
     (directory / "state").mkdir()
-    bare = Project(directory=directory, lab=lab, own={**environment, "PULUMI_BACKEND_URL": f"file://{directory}/state"})
+    bare = Project(
+        directory=directory,
+        lab=lab,
+        own={**_environment(len(minions)), "PULUMI_BACKEND_URL": f"file://{directory}/state"},
+    )
     _write_inventory(bare, minions)
     init(bare, STACK, {"bare:inventory": "inventory.yaml", **config})
     return bare
