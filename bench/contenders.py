@@ -8,10 +8,11 @@ import os
 import shlex
 import subprocess
 import sys
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, ClassVar
 
 import asyncssh
 
@@ -20,19 +21,6 @@ from connectors import KEY_VARIABLE, ssh
 from settings import Minion
 
 OURS = "ours"
-
-
-class Contender(Protocol):
-    """One way. ``put`` makes what is on the volume as the source is; ``clear`` removes what is there."""
-
-    def put(self) -> None:
-        """Copy, from nothing or over what is there."""
-
-    def set_aside(self) -> None:
-        """Have nothing where it copies to, and delete nothing for that."""
-
-    def clear(self) -> None:
-        """Remove every copy."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,9 +38,14 @@ class Ground:
         """The minion that peers copy through, and that publishes."""
         return self.minions[0]
 
+    @staticmethod
+    def directory(name: str) -> str:
+        """The name of a contender's own directory on the volume."""
+        return f"bench-{name}"
+
     def target(self, name: str) -> str:
-        """A contender's own directory on the volume."""
-        return f"{self.mount}/bench-{name}"
+        """Where that is on a minion."""
+        return f"{self.mount}/{self.directory(name)}"
 
     def ssh(self) -> list[str]:
         """The ssh command up to the command it is to run there, with its host."""
@@ -104,10 +97,30 @@ def must(words: Sequence[str], **options: Any) -> str:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Rsync:
-    """``rsync -a --delete`` over ssh."""
+class Contender(ABC):
+    """One way, called ``name``, to get ``ground.source`` onto the volume."""
 
     ground: Ground
+    name: ClassVar[str]
+
+    @abstractmethod
+    def put(self) -> None:
+        """Make what is on the volume as the source is: copy, from nothing or over what is there."""
+
+    def set_aside(self) -> None:
+        """Have nothing where it copies to, and delete nothing for that."""
+        self.ground.set_aside(self.name)
+
+    def clear(self) -> None:
+        """Remove every copy."""
+        self.ground.remove(self.name)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rsync(Contender):
+    """``rsync -a --delete`` over ssh."""
+
+    name: ClassVar[str] = "rsync"
     program: str = "rsync"
     remote_program: str = "rsync"
 
@@ -125,60 +138,44 @@ class Rsync:
     def put(self) -> None:
         """Copy what differs by size and time, as it does by itself."""
         *words, host = self.ground.ssh()
-        if not self.ground.there("sh", "-c", f"[ -d {shlex.quote(self.ground.target('rsync'))} ] && echo there || :"):
-            self.ground.make("rsync")
-        target = f"{host}:{self.ground.target('rsync')}/"
+        if not self.ground.there("sh", "-c", f"[ -d {shlex.quote(self.ground.target(self.name))} ] && echo there || :"):
+            self.ground.make(self.name)
+        target = f"{host}:{self.ground.target(self.name)}/"
         program = [self.program, "-a", "--delete", f"--rsync-path={self.remote_program}", "-e", shlex.join(words)]
         must([*program, f"{self.ground.source}/", target])
 
-    def set_aside(self) -> None:
-        """Leave the copy under another name."""
-        self.ground.set_aside("rsync")
-
-    def clear(self) -> None:
-        """Remove every copy."""
-        self.ground.remove("rsync")
-
 
 @dataclass(frozen=True, kw_only=True)
-class Tar:
+class Tar(Contender):
     """``tar | ssh tar``."""
 
-    ground: Ground
+    name: ClassVar[str] = "tar"
 
     def put(self) -> None:
         """Copy everything."""
-        self.ground.make("tar")
+        self.ground.make(self.name)
         with subprocess.Popen(["tar", "-C", str(self.ground.source), "-cf", "-", "."], stdout=subprocess.PIPE) as tar:
-            must([*self.ground.ssh(), argv("tar", "-C", self.ground.target("tar"), "-xf", "-")], stdin=tar.stdout)
+            must([*self.ground.ssh(), argv("tar", "-C", self.ground.target(self.name), "-xf", "-")], stdin=tar.stdout)
         if tar.returncode != 0:
             raise RuntimeError(f"tar failed ({tar.returncode})")
 
-    def set_aside(self) -> None:
-        """Leave the copy under another name."""
-        self.ground.set_aside("tar")
-
-    def clear(self) -> None:
-        """Remove every copy."""
-        self.ground.remove("tar")
-
 
 @dataclass(frozen=True, kw_only=True)
-class Sftp:
+class Sftp(Contender):
     """The requests that pulumi-command's CopyToRemote makes (1.2: copyDir of copyController.go), one after the other.
 
     A directory is looked for and made; a file is opened, written and closed: three round trips each.
     """
 
-    ground: Ground
+    name: ClassVar[str] = "sftp"
 
     def put(self) -> None:
         """Copy everything."""
-        self.ground.make("sftp")
+        self.ground.make(self.name)
         asyncio.run(self._put())
 
     async def _put(self) -> None:
-        root = self.ground.target("sftp")
+        root = self.ground.target(self.name)
         connection = await ssh.connect(self.ground.through)
         async with connection, connection.start_sftp_client() as sftp:
             for directory, _, names in os.walk(self.ground.source):
@@ -191,24 +188,16 @@ class Sftp:
                     async with await _created(sftp, f"{there}/{name}") as remote:
                         await remote.write(content)
 
-    def set_aside(self) -> None:
-        """Leave the copy under another name."""
-        self.ground.set_aside("sftp")
-
-    def clear(self) -> None:
-        """Remove every copy."""
-        self.ground.remove("sftp")
-
 
 async def _created(sftp: asyncssh.SFTPClient, path: str) -> asyncssh.SFTPClientFile:
     return await sftp.open(path, asyncssh.FXF_WRITE | asyncssh.FXF_CREAT | asyncssh.FXF_TRUNC, encoding=None)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Publisher:
+class Publisher(Contender):
     """``python -m publisher publish``, as the program runs it: verified through every other minion, then live."""
 
-    ground: Ground
+    name: ClassVar[str] = OURS
 
     def put(self) -> None:
         """Publish what differs from what a slot holds."""
@@ -223,18 +212,11 @@ class Publisher:
         program = "import sys; from pathlib import Path; from publisher.manifest import Manifest"
         must([sys.executable, "-c", f"{program}; Manifest.of(Path(sys.argv[1])).plan()", str(self.ground.source)])
 
-    def set_aside(self) -> None:
-        """Leave the site under another name."""
-        self.ground.set_aside(OURS)
-
-    def clear(self) -> None:
-        """Remove the sites, whatever is live."""
-        self.ground.remove(OURS)
-
     def _words(self, verb: str) -> list[str]:
         inventory = self.ground.scratch / "inventory.yaml"
         entries = [minion.model_dump(mode="json", by_alias=True, exclude_none=True) for minion in self.ground.minions]
         inventory.write_text(json.dumps({"minions": entries}))
         names = ",".join(f"{minion.name}@" for minion in self.ground.minions)
         words = [sys.executable, "-m", "publisher", verb, "--inventory", str(inventory), "--minions", names]
-        return [*words, "--mount-path", self.ground.mount, "--volume", self.ground.volume, "--site", f"bench-{OURS}"]
+        words += ["--mount-path", self.ground.mount, "--volume", self.ground.volume]
+        return [*words, "--site", self.ground.directory(self.name)]

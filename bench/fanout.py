@@ -20,8 +20,8 @@ import json
 import shutil
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -50,8 +50,9 @@ def main(words: Sequence[str] | None = None) -> int:
     try:
         lab = Lab.current()
         with tempfile.TemporaryDirectory() as directory:
-            race = _least if chosen.only else _race
-            series = race(lab, Path(directory), minions=chosen.minions, rounds=chosen.rounds)
+            series = _race(
+                lab, Path(directory), minions=chosen.minions, rounds=chosen.rounds, whole=chosen.only is None
+            )
     except (LabError, RuntimeError) as error:
         print(error, file=sys.stderr)
         return 1
@@ -67,57 +68,36 @@ def _count(word: str) -> int:
     return int(word)
 
 
-def _race(lab: Lab, directory: Path, *, minions: int, rounds: int) -> Series:
+def _race(lab: Lab, directory: Path, *, minions: int, rounds: int, whole: bool) -> Series:
+    """Time the peers in turn and, for the ``whole``, the farm after them."""
     series = Series()
-    with (
-        _ground(lab, minions) as many,
-        _farm(lab, directory / "farm", known := _known(lab), _environment(minions)) as farm,
-    ):
-        peers = _peers(lab, directory, many)
+    known = list(yaml.safe_load(lab.paths.inventory.read_text())["minions"])
+    with ExitStack() as opened:
+        many = opened.enter_context(_ground(lab, known, minions))
+        farm = opened.enter_context(_farm(lab, directory / "farm", known, _environment(minions))) if whole else None
+        peers = {
+            "bare": _bare(lab, directory / "bare", many, {}),
+            "least": _bare(lab, directory / "least", many, {"bare:kubeconfig": str(lab.paths.kubeconfig)}),
+        }
         for _ in range(rounds):
-            _time_peers(series, peers)
-            _write_inventory(farm, [*known, *many])
-            series.take("up", partial(change, farm, "up", STACK))
-            _write_inventory(farm, known)
-            change(farm, "up", STACK)
+            for name, peer in peers.items():
+                series.take(name, partial(change, peer, "up", STACK))
+                change(peer, "destroy", STACK)
+            if farm is not None:
+                _write_inventory(farm, [*known, *many])
+                series.take("up", partial(change, farm, "up", STACK))
+                _write_inventory(farm, known)
+                change(farm, "up", STACK)
     return series
-
-
-def _least(lab: Lab, directory: Path, *, minions: int, rounds: int) -> Series:
-    series = Series()
-    with _ground(lab, minions) as many:
-        peers = _peers(lab, directory, many)
-        for _ in range(rounds):
-            _time_peers(series, peers)
-    return series
-
-
-def _time_peers(series: Series, peers: Mapping[str, Project]) -> None:
-    for name, peer in peers.items():
-        series.take(name, partial(change, peer, "up", STACK))
-        change(peer, "destroy", STACK)
-
-
-def _known(lab: Lab) -> list[dict[str, Any]]:
-    return list(yaml.safe_load(lab.paths.inventory.read_text())["minions"])
 
 
 def _environment(minions: int) -> dict[str, str]:
     return {"PULUMI_PARALLEL": str(minions + 8)}
 
 
-def _peers(lab: Lab, directory: Path, many: Sequence[dict[str, Any]]) -> dict[str, Project]:
-    kubeconfig = {"bare:kubeconfig": str(lab.paths.kubeconfig)}
-    return {
-        "bare": _bare(lab, directory / "bare", many, {}),
-        "least": _bare(lab, directory / "least", many, kubeconfig),
-    }
-
-
 @contextmanager
-def _ground(lab: Lab, minions: int) -> Iterator[list[dict[str, Any]]]:
-    """So many minions that there are not, as an inventory has them, with their Nodes."""
-    known = _known(lab)
+def _ground(lab: Lab, known: Sequence[dict[str, Any]], minions: int) -> Iterator[list[dict[str, Any]]]:
+    """So many minions that there are not, as an inventory has them, with their Nodes; each is one of the ``known``."""
     names = [f"bench-{number:03}" for number in range(minions)]
     with _addresses(lab, minions) as hosts, _nodes(lab, names):
         yield [

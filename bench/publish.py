@@ -231,11 +231,7 @@ def _race(
         rsync = Rsync(ground=ground, program=chosen.rsync, remote_program=chosen.rsync_path)
         if "rsync" in chosen.peers:
             rsync.look()
-        peers: dict[str, Contender] = {
-            "rsync": rsync,
-            "tar": Tar(ground=ground),
-            "sftp": Sftp(ground=ground),
-        }
+        peers: dict[str, Contender] = {it.name: it for it in (rsync, Tar(ground=ground), Sftp(ground=ground))}
         race = _Race(
             series=series,
             ours=Publisher(ground=ground),
