@@ -13,7 +13,6 @@ import time
 from collections.abc import AsyncIterable, AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
-from weakref import WeakKeyDictionary
 
 import asyncssh
 
@@ -36,8 +35,6 @@ HOST_KEY_ALGORITHMS = (
 )
 #: Connections in use keep their bastion's watcher alive here; asyncio itself holds tasks only weakly.
 _watchers: set[asyncio.Task[None]] = set()
-#: How many commands run on a connection that will end by themselves.
-_at_work: WeakKeyDictionary[asyncssh.SSHClientConnection, int] = WeakKeyDictionary()
 
 
 class ConnectError(Exception):
@@ -301,11 +298,11 @@ async def _started(
     minion = minion_of(connection)
     try:
         process = await _session(connection, command, timeout)
-        _at_work[connection] = _at_work.get(connection, 0) + ends
+        _count(connection, ends)
         try:
             yield process
         finally:
-            _at_work[connection] -= ends
+            _count(connection, -ends)
             process.close()
     except TimeoutError:
         raise ConnectError(
@@ -314,6 +311,15 @@ async def _started(
     except (asyncssh.Error, ConnectionError) as error:
         reason = error.reason if isinstance(error, asyncssh.Error) else error.strerror
         raise ConnectError(f"minion {minion}: the connection was lost ({reason}); run again") from None
+
+
+def _at_work(connection: asyncssh.SSHClientConnection) -> int:
+    """How many commands run on it that will end by themselves."""
+    return int(connection.get_extra_info("at_work", 0))
+
+
+def _count(connection: asyncssh.SSHClientConnection, more: int) -> None:
+    connection.set_extra_info(at_work=_at_work(connection) + more)
 
 
 async def _session(
@@ -327,7 +333,7 @@ async def _session(
             if connection.is_closed():
                 raise
         now = time.monotonic()
-        if _at_work.get(connection):
+        if _at_work(connection):
             alone = now
         elif now - alone > _SESSION_SECONDS:
             raise ConnectError(
