@@ -21,7 +21,6 @@ from publisher.manifest import Entry, Manifest
 from publisher.progress import Ahead, Progress
 from publisher.remote import PublishError, Site
 from publisher.slots import Flip, Slot, State, Unchanged, Write, decide
-from publisher.stream import Moved
 from publisher.verify import verify_files, verify_live, verify_written
 from publisher.written import Written
 
@@ -117,8 +116,8 @@ class Deployment:
     async def verify_files(self, slot: Slot, entries: Sequence[Entry]) -> None:
         """Prove that those who verify read ``entries`` as they should be. Raises PublishError, ConnectError."""
         entries = [entry for entry in entries if entry.kind != "dir"]
-        with self._verifying(slot, entries) as moved:
-            await self.crew.each(lambda site: verify_files(site, slot, entries, moved=moved))
+        with self._verifying(slot, entries):
+            await self.crew.each(lambda site: verify_files(site, slot, entries, moved=self.progress.moved))
 
     @asynccontextmanager
     async def verifying(self, slot: Slot, entries: Sequence[Entry], written: Written) -> AsyncIterator[None]:
@@ -140,7 +139,7 @@ class Deployment:
 
     def _verifying(
         self, slot: Slot, entries: Sequence[Entry], ahead: Ahead | None = None
-    ) -> AbstractContextManager[Moved]:
+    ) -> AbstractContextManager[None]:
         return self.progress.phase(
             "verifying",
             f"verifying {len(entries)} files of slot {slot} through {self.crew.others}",

@@ -39,12 +39,10 @@ class Progress:
             print(text, file=self._out, flush=True)
 
     @contextmanager
-    def phase(
-        self, name: str, text: str, *, files: int, size: int, ahead: Ahead | None = None
-    ) -> Iterator[Callable[[int, int], None]]:
+    def phase(self, name: str, text: str, *, files: int, size: int, ahead: Ahead | None = None) -> Iterator[None]:
         """Begin with the line ``text`` what moves so many files with so many bytes in all; end with what was done.
 
-        ``ahead`` is what of it was begun before. Gives ``moved``.
+        ``ahead`` is what of it was done before.
         """
         self.say(text)
         terminal = self._out.isatty() and os.environ.get("TERM") not in {None, "", "dumb"}
@@ -56,7 +54,7 @@ class Progress:
                 shown.moved(ahead.files, ahead.size)
                 ahead.caught_up = True
         try:
-            yield self.moved
+            yield
             done = shown.done()
         finally:
             with self._lock:

@@ -28,7 +28,7 @@ from publisher.written import Written
 from settings import Minion
 
 #: Side by side: a Gluster volume takes many small files at once far faster than one after the other. With `hold` they
-#: are sessions of one connection, of which sshd allows 10 (MaxSessions; hardening guides leave it at that).
+#: are sessions of one connection, of which sshd allows 10 (MaxSessions); where it allows fewer they take turns.
 WRITERS = 8
 #: A slot is rewritten at the earliest this long after it was retired, so that no late reader is torn.
 GRACE_SECONDS = 10

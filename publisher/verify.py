@@ -21,7 +21,7 @@ _RETRY_SECONDS = 0.25
 
 
 async def verify_files(site: Site, slot: Slot, entries: Sequence[Entry], *, moved: Moved = lambda *_: None) -> None:
-    """Prove that a minion reads ``entries`` of the slot with the right digests. Raises PublishError.
+    """Prove that a minion reads ``entries``, files and links, of the slot with the right digests. Raises PublishError.
 
     ``moved(files, bytes)`` is told of those that are.
     """
@@ -30,37 +30,35 @@ async def verify_files(site: Site, slot: Slot, entries: Sequence[Entry], *, move
 
 async def verify_written(site: Site, slot: Slot, written: Written, *, moved: Moved) -> None:
     """Prove the same of what is written to the slot, each part as soon as it is there; done when all is."""
-    waiting: asyncio.Queue[Sequence[Entry] | None] = asyncio.Queue()
-
-    async def hand_out() -> None:
-        async for part in written:
-            waiting.put_nowait(part)
-        for _ in range(READERS):
-            waiting.put_nowait(None)
+    parts, turn = aiter(written), asyncio.Lock()
 
     async def read() -> None:
-        while part := await waiting.get():
+        while True:
+            async with turn:
+                part = await anext(parts, None)
+            if part is None:
+                return
             await _prove(site, slot, part, moved)
 
-    await together([hand_out(), *(read() for _ in range(READERS))])
+    await together(read() for _ in range(READERS))
 
 
-async def _prove(site: Site, slot: Slot, entries: Sequence[Entry], moved: Moved) -> None:
-    waiting = [entry for entry in entries if entry.kind != "dir"]
+async def _prove(site: Site, slot: Slot, waiting: Sequence[Entry], moved: Moved) -> None:
     until = None
-    while waiting:
+    while True:
         seen: dict[bytes, str] = {}
         for batch in in_batches(waiting):
             await _read(site, slot, batch, seen)
             right = [entry.size for entry in batch if seen.get(entry.path) == entry.digest]
             moved(len(right), sum(right))
         waiting = [entry for entry in waiting if seen.get(entry.path) != entry.digest]
+        if not waiting:
+            return
         # From the first look on: to read much may take longer than any cache lasts.
         until = until or time.monotonic() + SETTLE_SECONDS
-        if waiting and time.monotonic() > until:
+        if time.monotonic() > until:
             raise PublishError(_differs(site, slot, waiting, seen))
-        if waiting:
-            await asyncio.sleep(_RETRY_SECONDS)
+        await asyncio.sleep(_RETRY_SECONDS)
 
 
 async def disagreements(site: Site, slot: Slot, manifest: Manifest) -> list[str]:

@@ -150,10 +150,10 @@ def test_what_was_done_of_a_phase_before_it_is_shown_counts() -> None:
         clock.now += 1
         ahead.moved(3, 3 * MIB)
         progress.moved(4, 4 * MIB)
-    with progress.phase("verifying", "verifying 4 files", files=4, size=4 * MIB, ahead=ahead) as moved:
+    with progress.phase("verifying", "verifying 4 files", files=4, size=4 * MIB, ahead=ahead):
         clock.now += 1
         ahead.moved(0, MIB // 2)
-        moved(1, MIB // 2)
+        progress.moved(1, MIB // 2)
     assert out.getvalue().splitlines() == [
         "writing 4 files",
         "  writing: 4 files, 4.0 MiB in 1.0 s, 4 files/s, 4.0 MiB/s",
