@@ -13,6 +13,8 @@ from publisher.clashes import case_clashes
 from publisher.manifest import Manifest, ManifestError, escape
 from settings import Content
 
+#: Where the publish finds the mark of what it is to do; for nothing but to run again when that is another one.
+INTENT_VARIABLE = "GLUSTERFARM_PUBLISH_INTENT"
 #: What PHP is mostly called that is run or included.
 _SCRIPTS = (b".php", b".inc", b".phtml")
 #: So many groups of names that clash are told of in a warning.
@@ -38,6 +40,10 @@ class ContentSync(pulumi.ComponentResource):
     """Publishes the content with one deployer's command, whose input is the manifest: a preview shows changed files.
 
     Of a site of more than 2,000 it shows changed directories. Names that differ only in case are a warning.
+
+    Before it goes one that notes in the state which release is set out to be published, and changes with that only:
+    its mark is an input of the publish. So once a publish failed or was cut off, wherever, the next `up` publishes,
+    be it what was live before.
 
     Another one does nothing but remove the site when the stack is destroyed, where that was asked for. It is there
     always, so that asking for it no longer is a change of it and no removal.
@@ -68,13 +74,22 @@ class ContentSync(pulumi.ComponentResource):
             parent=self,
             after=mounted.after,
         )
+        # Of a publish that fails after its flip the engine keeps the old inputs, and would call them unchanged.
+        intent = farm.deployer_command(
+            f"{name}-intent",
+            *("publisher.intent", "--release", manifest.release),
+            over_ssh=False,
+            parent=self,
+            after=(*mounted.after, removal),
+        )
         # It has no delete of its own: a replaced one's old delete would follow the new publish.
         publish = farm.deployer_command(
             f"{name}-publish",
             *("publisher", "publish", *where, *farm.cluster_words(), *_jury_words(content), "--source", content.source),
             stdin=manifest.plan(),
+            environment={INTENT_VARIABLE: intent.stdout},
             parent=self,
-            after=(*mounted.after, removal),
+            after=(*mounted.after, removal, intent),
         )
         self.published = PublishedContent(
             mounted=mounted,

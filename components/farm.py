@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import pulumi
@@ -113,12 +113,15 @@ class Farm:
         name: str,
         *words: pulumi.Input[str],
         stdin: str | None = None,
+        environment: Mapping[str, pulumi.Output[str]] | None = None,
+        over_ssh: bool = True,
         parent: pulumi.Resource,
         after: Sequence[pulumi.Resource],
     ) -> local.Command:
         """A module of this repository run on the deployer's side: ``python -m WORDS``, the same for create and update.
 
-        A word may be an output (the name of a controller, a cluster IP): another value runs the command again.
+        A word may be an output (the name of a controller, a cluster IP): another value runs the command again, and so
+        does another value in ``environment``. It gets the private key only where it is to go ``over_ssh``.
         """
         command = despite_failure(pulumi.Output.all(*words).apply(lambda known: argv(PYTHON, "-m", *known)), "")
         return dependable(
@@ -127,7 +130,7 @@ class Farm:
                 create=command,
                 update=command,
                 stdin=stdin,
-                environment=self._key_environment(),
+                environment=self._environment(environment or {}, over_ssh=over_ssh),
                 add_previous_output_in_env=False,
                 opts=pulumi.ResourceOptions(parent=parent, depends_on=list(after)),
             ),
@@ -152,12 +155,17 @@ class Farm:
             local.Command(
                 name,
                 delete=argv(PYTHON, "-m", *words) if words else None,
-                environment=self._key_environment() if over_ssh and words else None,
+                environment=self._environment({}, over_ssh=over_ssh and bool(words)),
                 add_previous_output_in_env=False,
                 opts=pulumi.ResourceOptions(parent=parent, depends_on=list(after), protect=protect),
             ),
             parent,
         )
 
-    def _key_environment(self) -> dict[str, pulumi.Input[str]] | None:
-        return None if self.private_key is None else {KEY_VARIABLE: self.private_key}
+    def _environment(
+        self, also: Mapping[str, pulumi.Output[str]], *, over_ssh: bool
+    ) -> dict[str, pulumi.Input[str]] | None:
+        environment: dict[str, pulumi.Input[str]] = {name: despite_failure(it, "") for name, it in also.items()}
+        if over_ssh and self.private_key is not None:
+            environment[KEY_VARIABLE] = self.private_key
+        return environment or None

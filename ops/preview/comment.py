@@ -135,7 +135,8 @@ def _content_at_a_glance(facts: Facts) -> str:
     known = f"; release {code(facts.old_release)} → {code(facts.release)}"
     release = known if facts.old_release and facts.release and facts.old_release != facts.release else ""
     moved = "; published to another place" if content.places else ""
-    return (files or "the same files, published again") + moved + release
+    again = f", as a publish of release {code(content.unfinished)} failed" if content.unfinished else ""
+    return (files or f"the same files, published again{again}") + moved + release
 
 
 def _some(counts: Sequence[tuple[int, str]]) -> Iterator[tuple[bool, int, str]]:

@@ -11,6 +11,8 @@ from typing import Any, Final
 
 from ops.preview.steps import Op, Step
 
+#: What publishes; its children are its publish, the intent before that, and its removal.
+CONTENT: Final = "glusterfarm:index:ContentSync"
 _LINE: Final = re.compile(r"(\S+) (\d+) (\S+) (.+)", re.DOTALL)
 _FILES: Final = ("644", "755")
 #: A line that stands for a directory, as of a large site (publisher/plan.py); it ends in / or /**.
@@ -89,7 +91,8 @@ class Content:
 
     ``unknown`` are lines of the manifest in a form that this version does not know, with + or - before them. ``source``
     is the directory that is published, ``inventory`` the path of the inventory, both as the new configuration has them;
-    ``old_inventory`` as the old one had it.
+    ``old_inventory`` as the old one had it. ``unfinished`` is the release of a publish that failed, for which the very
+    files that the state has are published again; '' where they are not.
     """
 
     op: Op
@@ -102,6 +105,7 @@ class Content:
     old_inventory: str
     files_after: int
     bytes_after: int
+    unfinished: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -119,13 +123,11 @@ def content_of(steps: Iterable[Step], whole: Callable[[Plans], Plans] = lambda p
 
     ``whole`` gives plans a line a file of those that have a line a directory, if it can.
     """
-    for step in steps:
-        if step.parent_type == "glusterfarm:index:ContentSync" and step.name.endswith("-publish"):
-            return _content(step, whole)
-    return None
+    its = {step.name.rpartition("-")[2]: step for step in steps if step.parent_type == CONTENT}
+    return _content(its["publish"], its.get("intent"), whole) if "publish" in its else None
 
 
-def _content(step: Step, whole: Callable[[Plans], Plans]) -> Content:
+def _content(step: Step, intent: Step | None, whole: Callable[[Plans], Plans]) -> Content:
     old, new = words_of(step.old), words_of(step.new)
     source = new.get("--source") or old.get("--source", "")
     old_source = old.get("--source") or source
@@ -154,6 +156,7 @@ def _content(step: Step, whole: Callable[[Plans], Plans]) -> Content:
         old_inventory=old.get("--inventory", ""),
         files_after=files_after,
         bytes_after=sum(entry.size for entry in after.values()),
+        unfinished=words_of(intent.old).get("--release", "") if intent and _stdin(step.old) == _stdin(step.new) else "",
     )
 
 

@@ -9,12 +9,11 @@ from enum import StrEnum
 from typing import Any, Final
 
 from ops.preview.cluster import Pods, Service, is_controller, is_service, pods_of, service_of
-from ops.preview.content import Content, Plans, content_of, words_of
+from ops.preview.content import CONTENT, Content, Plans, content_of, words_of
 from ops.preview.differences import at, shown
 from ops.preview.minions import MOUNTS, Inventories, Minions, minions_of
 from ops.preview.steps import Op, Preview, Step, Told
 
-_CONTENT: Final = "glusterfarm:index:ContentSync"
 _KNOWN: Final = frozenset({"glusterfarm:index:PhpController", "glusterfarm:index:WebService"})
 _ENDS: Final = {Op.DELETE, Op.REPLACE}
 
@@ -131,7 +130,7 @@ def _is_told(step: Step) -> bool:
     return (
         step.parent_type == MOUNTS
         or step.type.startswith("glusterfarm:index:")
-        or (step.parent_type == _CONTENT and step.name.endswith("-publish"))
+        or (step.parent_type == CONTENT and step.name.endswith(("-publish", "-intent")))
         or is_controller(step)
         or is_service(step)
     )
@@ -202,7 +201,7 @@ def _subject(step: Step) -> Subject | None:  # noqa: PLR0911 (a line a kind)
         case _, kind if kind.startswith("pulumi:providers:"):
             return None  # what it provides for is told itself
         case "glusterfarm:index:ContentSync", _:
-            return Subject.CONTENT
+            return None if step.name.endswith("-intent") else Subject.CONTENT  # a note for its publish
         case "glusterfarm:index:SharedDirectories", _:
             # What makes it deletes nothing; what it is removed with may.
             return Subject.SHARED if step.name.endswith("-removal") else None
@@ -228,7 +227,7 @@ def _release(steps: tuple[Step, ...]) -> str:
 def _removal(steps: tuple[Step, ...]) -> str:
     """``deletes`` or ``keeps``: what a destroy will do to the content, where that is another thing than before."""
     for step in steps:
-        if step.parent_type == _CONTENT and step.name.endswith("-removal") and step.op is Op.UPDATE:
+        if step.parent_type == CONTENT and step.name.endswith("-removal") and step.op is Op.UPDATE:
             had, has = (bool((it or {}).get("delete")) for it in (step.old, step.new))
             if had != has:
                 return "deletes" if has else "keeps"

@@ -80,6 +80,11 @@ def all_serve(lab: Lab) -> bool:
     return len(pods(lab)) == 2 and all(serves(lab, pod["node"]) for pod in pods(lab))
 
 
+def live(lab: Lab) -> str:
+    """The release that the first minion sees; '' for none."""
+    return lab.exec(lab.minions()[0].name, ["cat", f"{MOUNT}/php/html/glusterfarm-release"], check=False).stdout.strip()
+
+
 def visitor(lab: Lab, *, timeout: float = 5) -> Visitor:
     """Comes in through the second minion, whose network the tests here leave alone."""
     return Visitor(f"http://{lab.minions()[1].address}:30080/helloworld.html", PAGE, timeout=timeout)

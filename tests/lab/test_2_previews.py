@@ -19,6 +19,7 @@ def test_an_edited_file(project: Project) -> None:
     project.edit("content/helloworld.html", "Hello, world!", "Hello, farm!")
 
     assert project.preview() == {
+        "Command content-intent": "update",
         "Command content-publish": "update",
         "Command php-gate": "update",
         "Command web-smoke": "update",

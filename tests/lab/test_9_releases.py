@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
+import signal
+import subprocess
+import time
 from collections.abc import Callable
+from contextlib import suppress
+from itertools import pairwise
 
 import pytest
 
-from lab.context import Lab
+from lab.context import CHECKOUT, Lab
 from tests.lab.conftest import eventually, get
-from tests.lab.farm import pods, report
+from tests.lab.farm import live, pods, publisher_in, report
 from tests.support.project import Project, command
 
 pytestmark = pytest.mark.usefixtures("serving")
@@ -63,3 +69,52 @@ def test_the_release_before_is_one_command_away_and_so_is_the_way_forward(
         restored = command(["make", "--no-print-directory", "up"])
     assert restored.status == 0, restored.text
     eventually(lambda: everywhere(lab, "", "Reload: "), seconds=5, what="this checkout's page from every pod")
+
+
+def dies_after_its_flip(lab: Lab, project: Project) -> bool:
+    """Run `up`, with content that is not live, and kill its publisher between flip and end; whether `up` failed."""
+    was = live(lab)
+    up = subprocess.Popen(
+        ["pulumi", "up", "--yes", "--skip-preview", "--non-interactive"],
+        cwd=project.directory,
+        env={**os.environ, **lab.environment()},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    publisher = 0
+    while up.poll() is None and not publisher:
+        publisher = publisher_in(project)
+        time.sleep(0.02)
+    while up.poll() is None and live(lab) == was:
+        pass
+    if publisher:
+        with suppress(ProcessLookupError):
+            os.kill(publisher, signal.SIGKILL)
+    return up.wait(timeout=120) != 0
+
+
+@pytest.mark.timeout(300)
+def test_what_a_dead_publish_made_live_goes_with_the_edit_that_is_undone(lab: Lab, project: Project) -> None:
+    """Of a publish that failed the engine keeps the inputs from before, which the undone edit has again."""
+    before = live(lab)
+    texts = ["Reload: ", "Half: ", "Half two: ", "Half three: "]
+    for old, new in pairwise(texts):
+        project.edit("content/index.php", old, new)
+        if dies_after_its_flip(lab, project):
+            break  # else it had ended before it was killed
+    else:
+        pytest.fail("each of three publishers ended within the moment that it took to kill it")
+    half = live(lab)
+    assert half != before
+    shutil.rmtree(project.directory / "content")
+    shutil.copytree(CHECKOUT / "content", project.directory / "content")
+
+    told = project.ops("preview", "--stack", "dev")
+    assert told.status == 0, told.text
+    assert f"as a publish of release `{half}` failed" in told.out
+    back = project.pulumi("up", "--yes", "--skip-preview")
+    assert back.status == 0, back.text
+    assert live(lab) == before == json.loads(project.pulumi("stack", "output", "--json").out)["release"]
+    eventually(lambda: everywhere(lab, "", "Reload: "), seconds=5, what="this checkout's page from every pod")
+    assert project.preview() == {}

@@ -24,6 +24,14 @@ from pulumi.runtime.sync_await import _sync_await
 
 PROJECT = "glusterfarm"
 PROGRAM = Path(__file__).parents[2] / "__main__.py"
+#: Of an output that a preview cannot know.
+UNKNOWN = rpc.UNKNOWN
+#: What the deployer's commands print, where the program reads it.
+STDOUT = {
+    "content-intent": "0a1b2c3d4e5f",
+    "php-gate": json.dumps({"pods": {"php-0a1b2c3d-x": "minion-2", "php-0a1b2c3d-y": "minion-3"}}),
+    "web-smoke": json.dumps({"servedBy": {"php-0a1b2c3d-x": 11, "php-0a1b2c3d-y": 9}}),
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,9 +67,7 @@ class _Providers(mocks.Mocks):
             outputs["spec"] = {**outputs["spec"], "clusterIP": "10.0.0.10"}
             outputs["status"] = {"loadBalancer": {"ingress": [{"ip": "192.0.2.7"}]}}
         if args.typ == "command:local:Command":
-            pods = {"php-0a1b2c3d-x": "minion-2", "php-0a1b2c3d-y": "minion-3"}
-            served = {"php-0a1b2c3d-x": 11, "php-0a1b2c3d-y": 9}
-            outputs["stdout"] = json.dumps({"pods": pods} if args.name == "php-gate" else {"servedBy": served})
+            outputs["stdout"] = STDOUT.get(args.name, "{}")
         return f"{args.name}-id", outputs
 
     def call(self, args: mocks.MockCallArgs) -> tuple[dict[Any, Any], list[tuple[str, str]] | None]:

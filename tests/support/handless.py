@@ -16,6 +16,7 @@ from lab.plugins.kube.objects import checkpoint
 from lab.plugins.kube.provider import KubernetesProvider
 
 STDOUT = '{"servedBy": {"php-a": 11, "php-b": 9}}\n'
+MARK = "0a1b2c3d4e5f\n"
 CLUSTER_IP = "10.0.0.10"
 #: The environment variable that says what a refresh finds: NAME=gone or NAME=edited, separated by commas.
 DRIFT = "HANDLESS_DRIFT"
@@ -27,7 +28,7 @@ class Commands(CommandProvider):
     async def _run(
         self, resource: Resource, command: str, inputs: Properties, before: dict[str, str]
     ) -> dict[str, str]:
-        return {"stdout": STDOUT, "stderr": ""}
+        return {"stdout": MARK if "publisher.intent" in command else STDOUT, "stderr": ""}
 
 
 class Objects(KubernetesProvider):

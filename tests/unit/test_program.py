@@ -16,7 +16,7 @@ from components.content_sync import ContentSync, PublishedContent
 from components.gluster_mount import GlusterMount, MountedVolume
 from components.php_controller import PhpController, ServingPods
 from components.web_service import Endpoint, WebService
-from tests.support.engine import PROGRAM, Preview, Registered, Run, run_main
+from tests.support.engine import PROGRAM, STDOUT, UNKNOWN, Preview, Registered, Run, run_main
 from tests.support.stack import StackFiles, minion, private_key, three_minions
 
 COMMAND = "command:remote:Command"
@@ -40,6 +40,7 @@ def test_a_complete_stack_registers_each_step_once(preview: Preview) -> None:
             ("glusterfarm:index:SharedDirectories", "shared"),
             ("glusterfarm:index:ContentSync", "content"),
             (LOCAL, "content-removal"),
+            (LOCAL, "content-intent"),
             (LOCAL, "content-publish"),
             ("glusterfarm:index:PhpController", "php"),
             ("kubernetes:core/v1:Namespace", "php-namespace"),
@@ -77,8 +78,10 @@ def test_the_order_reaches_the_child_resources_that_prove_each_step(preview: Pre
         assert label.depends_on == {f"{LOCAL} mount-minion-{number}-drain"}
         drain = run.one(LOCAL, f"mount-minion-{number}-drain")
         assert drain.depends_on == {f"{COMMAND} mount-minion-{number}"}
+    before = {*labels, f"{LOCAL} content-removal"}
     assert run.one(LOCAL, "content-removal").depends_on == labels
-    assert run.one(LOCAL, "content-publish").depends_on == {*labels, f"{LOCAL} content-removal"}
+    assert run.one(LOCAL, "content-intent").depends_on == before
+    assert run.one(LOCAL, "content-publish").depends_on == {*before, f"{LOCAL} content-intent"}
     controller = run.one(CONTROLLER, "php").depends_on
     ground = {"kubernetes:core/v1:ConfigMap php-ini", f"{POLICY} php-network"}
     assert controller == {f"{LOCAL} content-publish", *ground}
@@ -143,6 +146,7 @@ def test_php_bounds_how_long_old_code_is_served(preview: Preview) -> None:
         (LOCAL, "mount-minion-2-drain"),
         (LABEL, "mount-minion-2"),
         (LOCAL, "content-removal"),
+        (LOCAL, "content-intent"),
         (LOCAL, "content-publish"),
         ("kubernetes:core/v1:Namespace", "php-namespace"),
         ("kubernetes:core/v1:ConfigMap", "php-ini"),
@@ -191,8 +195,35 @@ def test_an_edited_file_touches_the_publish_and_the_checks_only(stack: StackFile
     stack.write("content/index.php", "<?php echo 'two';\n")
     after = preview()
 
-    assert changed(before, after) == {"Command content-publish", "Command php-gate", "Command web-smoke"}
+    assert changed(before, after) == {
+        "Command content-intent",
+        "Command content-publish",
+        "Command php-gate",
+        "Command web-smoke",
+    }
     assert before.exports["release"] != after.exports["release"]
+
+
+def test_what_is_set_out_to_be_published_is_noted_before_and_changes_with_the_release_only(
+    stack: StackFiles, preview: Preview
+) -> None:
+    before = preview()
+    intent = before.one(LOCAL, "content-intent").inputs
+    assert f"--release {before.exports['release']}" in intent["update"]
+    assert "environment" not in intent, "it goes to no minion, and so has no key"
+    stack.values["gluster"]["mountPath"] = "/mnt/elsewhere"
+    stack.inventory([minion("minion-0", 30), *three_minions()])
+    assert (LOCAL, "content-intent") in unchanged(before, preview())
+
+
+def test_another_mark_of_the_intent_is_another_publish_and_an_unknown_one_touches_no_pod(
+    preview: Preview, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As after a publish that failed: its intent is in the state, it is not, and the content is what it was before."""
+    before = preview()
+    for mark in ("another", UNKNOWN):
+        monkeypatch.setitem(STDOUT, "content-intent", mark)
+        assert changed(before, preview()) == {"Command content-publish"}
 
 
 def test_an_added_minion_touches_itself_the_publish_and_the_checks_only(stack: StackFiles, preview: Preview) -> None:
@@ -506,7 +537,7 @@ def test_no_secret_is_registered_in_plain(preview: Preview) -> None:
     for resource in run.of_type(LOCAL) + run.of_type(COMMAND):
         for name in ("create", "update", "delete", "stdin"):
             assert key.splitlines()[2] not in str(resource.inputs.get(name, ""))
-        if not {"create", "delete"} & {*resource.inputs} or resource.name.endswith("-drain"):
+        if not {"create", "delete"} & {*resource.inputs} or resource.name.endswith(("-drain", "-intent")):
             continue  # goes to no minion, and so has no key
         assert _secret(resource, key), f"{resource.name} does not carry the key as a secret"
 

@@ -5,6 +5,9 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import pytest
+
+from publisher import intent
 from publisher.manifest import PLAN_LINES, Manifest
 from tests.support.api_server import cluster_of
 from tests.support.site import ONE, TWO, PublishedSite
@@ -135,3 +138,11 @@ def test_a_wrong_name_and_an_unreadable_inventory_are_one_clear_line(site: Publi
     assert status == 1
     assert "none.yaml" in stderr
     assert "Traceback" not in stderr
+
+
+def test_an_intent_is_another_word_each_time(capsys: pytest.CaptureFixture[str]) -> None:
+    for _ in range(3):
+        assert intent.main(["--release", "0123456789ab"]) == 0
+    words = capsys.readouterr().out.split("\n")[:-1]
+    assert len({*words}) == 3
+    assert all(word.isalnum() for word in words)

@@ -21,7 +21,7 @@ def test_it_runs_the_preview_itself(ops: Run, pulumi: Callable[..., Path], monke
     status, out, err = ops("--stack", "dev")
 
     assert (status, err) == (0, "")
-    assert out.startswith("## 3 changes: stack `dev`\n")
+    assert out.startswith("## 4 changes: stack `dev`\n")
     assert calls.read_text() == (
         "preview --json --show-replacement-steps --stack dev --non-interactive --color never|unset\n"
     )
@@ -172,7 +172,7 @@ def test_it_reads_from_stdin_and_says_how_it_is_called() -> None:
     run = [sys.executable, "-m", "ops", "preview"]
     text = (RECORDED / "content.json").read_bytes()
     done = subprocess.run([*run, "--against", "-"], input=text, capture_output=True, timeout=60, check=True)
-    assert done.stdout.startswith(b"## 3 changes")
+    assert done.stdout.startswith(b"## 4 changes")
 
     shown = subprocess.run([*run, "--help"], capture_output=True, text=True, timeout=60, check=True).stdout
     assert "--allow-destructive" in shown

@@ -30,6 +30,22 @@ def test_a_secret_that_changes_in_the_pods_is_a_reason(ops: Run) -> None:
     assert "hunter" not in out
 
 
+def test_the_same_files_are_published_again_after_a_publish_that_failed(ops: Run) -> None:
+    """Its release is what the intent says in the state; the publish itself has the files from before there."""
+    digest = recorded("content")
+    for step in digest["steps"]:
+        if step["urn"].endswith("content-publish"):
+            step["newState"]["inputs"]["stdin"] = step["oldState"]["inputs"]["stdin"]
+        if step["urn"].endswith("content-intent"):
+            step["oldState"], step["newState"] = step["newState"], step["oldState"]
+
+    out = ops(*written(digest))[1]
+
+    assert "- **Content**: the same files, published again, as a publish of release `505bdf895f29` failed" in out
+    assert "### Content" not in out, "no file changes"
+    assert "### Others" not in out
+
+
 def test_the_manifest_in_a_form_of_another_version(ops: Run) -> None:
     digest = recorded("content")
     for step in digest["steps"]:

@@ -109,6 +109,7 @@ def edited(step_of: str, change: Callable[[dict[str, Any]], object], name: str =
         ("ReplicationController::php", "pods"),
         ("::php-namespace", "namespace"),
         ("::content-removal", ""),
+        ("::content-intent", ""),
         ("::mount-minion-2-drain", ""),
         ("::php-ini", ""),
         ("::php-gate", ""),
