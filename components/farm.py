@@ -115,8 +115,9 @@ class Farm:
         stdin: str | None = None,
         environment: Mapping[str, pulumi.Output[str]] | None = None,
         over_ssh: bool = True,
+        ignore_changes: Sequence[str] = (),
         parent: pulumi.Resource,
-        after: Sequence[pulumi.Resource],
+        after: Sequence[pulumi.Resource] = (),
     ) -> local.Command:
         """A module of this repository run on the deployer's side: ``python -m WORDS``, the same for create and update.
 
@@ -132,7 +133,7 @@ class Farm:
                 stdin=stdin,
                 environment=self._environment(environment or {}, over_ssh=over_ssh),
                 add_previous_output_in_env=False,
-                opts=pulumi.ResourceOptions(parent=parent, depends_on=list(after)),
+                opts=pulumi.ResourceOptions(parent=parent, depends_on=list(after), ignore_changes=list(ignore_changes)),
             ),
             parent,
         )

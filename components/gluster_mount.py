@@ -15,10 +15,12 @@ from components import labels
 from components.failures import dependable
 from components.farm import Farm
 from components.remote_script import RemoteScript
+from connectors.selection import entry_of
 from settings import Gluster, Minion
 
 #: A minion that the inventory calls down keeps the mount it has: nothing is asked of it until it is up again.
 IGNORED_WHILE_DOWN = ["connection", "create", "update", "delete", "stdin", "triggers"]
+_NOT_LOOKED_AT_WHILE_DOWN = ["create", "update", "environment"]
 SCRIPT = RemoteScript(name="gluster_mount")
 
 
@@ -41,8 +43,9 @@ class GlusterMount(pulumi.ComponentResource):
     """Mounts the volume on each minion with one remote command, then labels the minion's node.
 
     Between the two stands what a removal needs, which goes the other way: label off, then the farm's pods on that node
-    deleted and gone, then the volume unmounted. Children are named after the minion, never its place in the inventory:
-    removing one touches no other.
+    deleted and gone, then the volume unmounted. A minion behind a bastion is reached by a command of the deployer's
+    before it is mounted, and before it is unmounted: that is bounded, and the mount's own connection is not. Children
+    are named after the minion, never its place in the inventory: removing one touches no other.
     """
 
     mounted: MountedVolume
@@ -78,11 +81,12 @@ class GlusterMount(pulumi.ComponentResource):
         unmount = SCRIPT.over_stdin(
             "unmount", farm.owner(minion), volume.volume, volume.mount_path, minion.name, sudo=sudo
         )
+        mount = SCRIPT.resident("mount", *arguments, sudo=sudo)
         command = remote.Command(
             f"{name}-{minion.name}",
             connection=farm.connection(minion),
             # Resident: the minion keeps the script, whose `heal` a timer there runs.
-            create=SCRIPT.resident("mount", *arguments, sudo=sudo),
+            create=mount,
             update=SCRIPT.resident("update", *arguments, sudo=sudo),
             delete=unmount,
             stdin=SCRIPT.text,
@@ -90,16 +94,33 @@ class GlusterMount(pulumi.ComponentResource):
             triggers=[volume.mount_path],
             add_previous_output_in_env=False,
             opts=pulumi.ResourceOptions(
-                parent=self, ignore_changes=IGNORED_WHILE_DOWN if minion.state == "down" else []
+                parent=self,
+                depends_on=self._reached(name, farm, minion, before=mount + SCRIPT.text),
+                ignore_changes=IGNORED_WHILE_DOWN if minion.state == "down" else [],
             ),
         )
         return dependable(command, self)
+
+    def _reached(self, name: str, farm: Farm, minion: Minion, *, before: str) -> list[pulumi.Resource]:
+        """The look at a minion behind a bastion: taken anew with whatever runs the mount, the text ``before``, anew."""
+        if minion.bastion is None:
+            return []
+        digest = hashlib.sha256(before.encode()).hexdigest()[:12]
+        reach = farm.deployer_command(
+            f"{name}-{minion.name}-reach",
+            *("connectors.reach", "--minion", entry_of(minion), "--before", digest),
+            ignore_changes=_NOT_LOOKED_AT_WHILE_DOWN if minion.state == "down" else (),
+            parent=self,
+        )
+        return [reach]
 
     def _drain(self, name: str, farm: Farm, minion: Minion, mount: remote.Command) -> local.Command:
         selector = ",".join(f"{key}={value}" for key, value in labels.pods_selector(farm.stack).items())
         return farm.at_removal(
             f"{name}-{minion.name}-drain",
             *("drain", *farm.cluster_words(), "--node", minion.node, "--selector", selector),
+            *(("--minion", entry_of(minion)) if minion.bastion else ()),
+            over_ssh=minion.bastion is not None,
             parent=self,
             after=[mount],
         )

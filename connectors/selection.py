@@ -1,9 +1,14 @@
-"""How a deployer's command is told its minions: ``--inventory FILE --minions NAME@GENERATION,...``."""
+"""How a deployer's command is told its minions: ``--inventory FILE --minions NAME@GENERATION,...``.
+
+Or one that the inventory may no longer have when the command is run: ``--minion ENTRY``.
+"""
 
 from __future__ import annotations
 
 import argparse
 from pathlib import Path
+
+from pydantic import ValidationError
 
 from settings import Minion, Mistake, SettingsError, load_inventory
 
@@ -27,3 +32,30 @@ def chosen_minions(options: argparse.Namespace) -> tuple[Minion, ...]:
         rule = f"is not in {options.inventory}, which has {', '.join(known)}"
         raise SettingsError("--minions", [Mistake(key="--minions", what=f"{name!r} {rule}") for name in missing])
     return tuple(known[name] for name in names)
+
+
+def entry_of(minion: Minion) -> str:
+    """How ``minion`` is reached, as one line of JSON."""
+    return minion.model_dump_json(by_alias=True, exclude={"node", "generation", "state"}, exclude_none=True)
+
+
+def add_entry_option(parser: argparse.ArgumentParser, *, required: bool = True) -> None:
+    """Give ``parser`` the option that ``chosen_entry`` reads."""
+    parser.add_argument(
+        "--minion", required=required, type=_entry, metavar="ENTRY", help="an entry of an inventory, as JSON"
+    )
+
+
+def chosen_entry(options: argparse.Namespace) -> Minion:
+    """The minion of ``--minion``."""
+    minion: Minion = options.minion
+    return minion
+
+
+def _entry(text: str) -> Minion:
+    try:
+        return Minion.model_validate_json(text)
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(map(str, first["loc"])) or "it"
+        raise argparse.ArgumentTypeError(f"no entry of an inventory: {place}: {first['msg']}") from None

@@ -1,5 +1,7 @@
 """``python -m drain``: deletes a farm's pods on one node and waits until they are gone.
 
+With ``--minion`` it then sees that its machine can be reached, for whoever comes next to unmount there has no bound.
+
 One line of JSON on stdout, the reason of a failure on stderr. What cannot have pods any more (a node, a namespace or a
 cluster that is gone) is a warning, so that a minion that is no more does not keep the others from being removed.
 """
@@ -12,6 +14,9 @@ import sys
 from collections.abc import Sequence
 
 from connectors.cluster import ClusterError, NotThereError, UnreachableError, add_cluster_options, chosen_cluster
+from connectors.reach import reach
+from connectors.selection import add_entry_option, chosen_entry
+from connectors.ssh import ConnectError
 from drain.pods import DrainError, Node
 
 #: More than the 30 s a pod is given to end.
@@ -21,14 +26,19 @@ TIMEOUT_SECONDS = 60
 def main(words: Sequence[str] | None = None) -> int:
     """Drain; give the exit status: 0 no pod is left or none can be, 1 failed, 2 used wrongly."""
     options = _parser().parse_args(words)
-    drained: list[str] = []
     try:
-        node = Node(cluster=chosen_cluster(options), name=options.node, selector=options.selector)
-        drained = node.drain(options.timeout)
-    except (NotThereError, UnreachableError) as error:
-        print(f"warning: node {options.node} is not drained: {error}", file=sys.stderr)
+        drained = _drain(options)
+        if options.minion:
+            reach(chosen_entry(options))
     except (ClusterError, DrainError) as error:
         print(f"error: node {options.node} is not drained: {error}", file=sys.stderr)
+        return 1
+    except ConnectError as error:
+        print(
+            f"error: {error}; nothing was unmounted there. Is it gone for good, docs/operations.md says what to do:"
+            " 'Removing a minion, and one that is gone for good'",
+            file=sys.stderr,
+        )
         return 1
     except KeyboardInterrupt:
         print("error: interrupted", file=sys.stderr)
@@ -37,11 +47,21 @@ def main(words: Sequence[str] | None = None) -> int:
     return 0
 
 
+def _drain(options: argparse.Namespace) -> list[str]:
+    try:
+        node = Node(cluster=chosen_cluster(options), name=options.node, selector=options.selector)
+        return node.drain(options.timeout)
+    except (NotThereError, UnreachableError) as error:
+        print(f"warning: node {options.node} is not drained: {error}", file=sys.stderr)
+        return []
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m drain", description="Delete a farm's pods on one node and wait until they are gone."
     )
     add_cluster_options(parser)
+    add_entry_option(parser, required=False)
     parser.add_argument("--node", required=True, help="the node's name")
     parser.add_argument("--selector", required=True, help="the labels of the farm's pods, KEY=VALUE joined by commas")
     parser.add_argument(

@@ -81,6 +81,7 @@ class _Of:
     mount: Step | None = None
     label: Step | None = None
     drain: Step | None = None
+    reach: Step | None = None
 
 
 def minions_of(steps: Iterable[Step], inventories: Inventories, outputs: Mapping[str, Any]) -> Minions:
@@ -88,7 +89,7 @@ def minions_of(steps: Iterable[Step], inventories: Inventories, outputs: Mapping
     by_name: dict[str, dict[str, Step]] = {}
     for step in steps:
         if step.parent_type == MOUNTS:
-            role = {_COMMAND: "mount", _LABEL: "label"}.get(step.type, "drain")
+            role = {_COMMAND: "mount", _LABEL: "label"}.get(step.type) or step.name.rpartition("-")[2]
             by_name.setdefault(_minion(step, role), {})[role] = step
     found = {name: _Of(**by_name[name]) for name in sorted(by_name, key=natural)}
     changes = tuple(_change(name, of, inventories) for name, of in found.items())
@@ -106,13 +107,16 @@ def minions_of(steps: Iterable[Step], inventories: Inventories, outputs: Mapping
 def _minion(step: Step, role: str) -> str:
     """The minion's name: a child of GlusterMount is called after its component and its minion."""
     name = step.name.removeprefix(f"{step.component}-")
-    return name.removesuffix("-drain") if role == "drain" else name
+    return name.removesuffix(f"-{role}") if role in {"drain", "reach"} else name
 
 
 def _change(name: str, of: _Of, inventories: Inventories) -> MinionChange:
     fields = [*_mount_fields(name, of.mount, inventories), *_label_fields(of.label)]
-    if of.drain is not None and of.drain.op is Op.UPDATE and not fields:
-        fields.append(Moved(what="the drain at its removal", old=None, new=None))
+    if not fields:
+        at_removal = of.drain is not None and of.drain.op is Op.UPDATE
+        fields += [Moved(what="the drain at its removal", old=None, new=None)] if at_removal else []
+        alone = of.reach is not None and of.mount is None
+        fields += [Moved(what="the look at it through its bastion", old=None, new=None)] if alone else []
     moved = {_FIELDS[it] for it in _PLACE}
     node = at(of.label.old, "metadata", "name") if of.label else ABSENT
     loses = of.label is not None and of.label.op in {Op.DELETE, Op.REPLACE}

@@ -9,7 +9,7 @@ import signal
 import subprocess
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 import pytest
@@ -223,9 +223,12 @@ class Removal:
     up: Done
     seen: Visitor
 
-    def up_with(self, *others: dict[str, object]) -> Done:
-        """`up` with every minion of the lab again, and ``others``."""
+    def up_with(self, *others: dict[str, object], through: Mapping[str, object] | None = None) -> Done:
+        """`up` with every minion of the lab again, and ``others``; ``through`` has the bastions of some."""
         inventory = yaml.safe_load(self.whole)
+        for entry in inventory["minions"]:
+            if way := (through or {}).get(entry["name"]):
+                entry["bastion"] = way
         inventory["minions"] += others
         inventory["others"] = []
         self.project.write("inventory.yaml", yaml.safe_dump(inventory))
@@ -317,24 +320,33 @@ def test_a_mount_helper_that_lies_fails_up_and_nothing_is_written(lab: Lab, remo
 def test_minions_that_cannot_be_had_are_told_and_keep_no_other_waiting(
     lab: Lab, removal: Removal, record_property: Callable[[str, object], None]
 ) -> None:
-    """And the one that can is mounted, though the volfile server it asks first is off."""
+    """And the one that can, through a bastion, is mounted, though the volfile server it asks first is off."""
     minion = removal.minion
+    bastion = next(other for other in removal.clients)
     known = {entry["name"]: entry for part in yaml.safe_load(removal.whole).values() for entry in part}
     up = [server.name for server in lab.gluster_servers() if server.name != removal.primary]
     make_user_without_sudo(lab, "control-1")
     nobody = str(lab.topology.network.network_address + 99)
+    way = {key: known[bastion][key] for key in ("host", "port", "user", "hostKey")}
     strangers = {
         "wrong-key": {**known[up[0]], "hostKey": known["minion-1"]["hostKey"]},
         "wrong-user": {**known[up[1]], "user": "nobody-here"},
         "no-sudo": {**known["control-1"], "user": "limited"},
         "black-hole": {**known["minion-1"], "host": nobody},
+        "black-hole-behind": {**known["minion-1"], "host": nobody, "bastion": way},
     }
+    # So the bastion hears nothing at all, not even that there is nobody: its own dial takes two minutes, twice.
+    drop = ["OUTPUT", "-d", nobody, "-j", "DROP"]
+    lab.exec(bastion, ["iptables", "-I", *drop])
     fault("stop", removal.primary)
     try:
-        done = removal.up_with(*({**entry, "name": name, "node": name} for name, entry in strangers.items()))
+        done = removal.up_with(
+            *({**entry, "name": name, "node": name} for name, entry in strangers.items()), through={minion: way}
+        )
         fresh = mounted(lab, minion)
     finally:
         fault("start", removal.primary)
+        lab.exec(bastion, ["iptables", "-D", *drop])
         lab.exec("control-1", ["userdel", "--remove", "limited"], check=False)
     report(record_property, seconds=round(done.seconds, 1), off=removal.primary)
 
@@ -344,9 +356,12 @@ def test_minions_that_cannot_be_had_are_told_and_keep_no_other_waiting(
         "wrong-user": "unable to authenticate",
         "no-sudo": "a password is required",
         "black-hole": "i/o timeout|no route to host",
+        "black-hole-behind": f"minion black-hole-behind: {nobody}:22 does not answer within 15 s",
     }
     diagnostics = done.out.rpartition("Diagnostics:\n")[2]
-    told = dict(re.findall(r"^  command:remote:Command \(mount-(\S+)\):\n((?:    .*\n)+)", diagnostics, re.MULTILINE))
+    told = dict(
+        re.findall(r"^  command:\w+:Command \(mount-(\S+?)(?:-reach)?\):\n((?:    .*\n)+)", diagnostics, re.MULTILINE)
+    )
     for name, reason in reasons.items():
         assert re.search(reason, told[name]), done.text
     assert "Traceback" not in done.text

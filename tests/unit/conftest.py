@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.engine import Preview, Run, run_main
+from tests.support.sshd import Loopback
 from tests.support.stack import StackFiles
 
 
@@ -37,3 +38,12 @@ def preview(stack: StackFiles, monkeypatch: pytest.MonkeyPatch) -> Preview:
         )
 
     return run
+
+
+@pytest.fixture
+def loopback(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Loopback]:
+    """SSH servers on the loopback that let the one key in that a deployer finds."""
+    monkeypatch.delenv("SSH_AUTH_SOCK", raising=False)
+    with Loopback(tmp_path) as made:
+        monkeypatch.setenv("GLUSTERFARM_SSH_PRIVATE_KEY", made.private_key)
+        yield made

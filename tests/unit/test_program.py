@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import ast
+import json
 import os
+import shlex
 import shutil
 from dataclasses import fields, is_dataclass
 from pathlib import Path
@@ -395,10 +397,51 @@ def test_every_minion_is_reached_with_its_pinned_key_and_in_bounded_time(preview
 def test_a_minion_behind_a_bastion_is_reached_through_it(stack: StackFiles, preview: Preview) -> None:
     bastion = {"host": "192.0.2.250", "user": "jump", "hostKey": minion("bastion", 0)["hostKey"]}
     stack.inventory([minion("minion-1", 31, bastion=bastion)])
-    (mount,) = preview().of_type(COMMAND)
+    run = preview()
+    (mount,) = run.of_type(COMMAND)
 
     proxy = mount.inputs["connection"]["proxy"]
     assert (proxy["host"], proxy["user"], proxy["hostKey"]) == ("192.0.2.250", "jump", bastion["hostKey"])
+    assert mount.depends_on == {f"{LOCAL} mount-minion-1-reach"}, "which gives up in time, and a bastion does not"
+
+
+def test_a_minion_behind_a_bastion_is_looked_at_whenever_its_mount_is_run(stack: StackFiles, preview: Preview) -> None:
+    bastion = {"host": "192.0.2.250", "user": "jump", "hostKey": minion("bastion", 0)["hostKey"]}
+
+    def runs() -> set[str]:
+        stack.inventory([minion("minion-1", host, bastion=bastion, generation=generation), minion("minion-2", 32)])
+        return changed(before, preview()) & {"Command mount-minion-1", "Command mount-minion-1-reach"}
+
+    host, generation = 31, "g1"
+    stack.inventory([minion("minion-1", host, bastion=bastion, generation=generation), minion("minion-2", 32)])
+    before = preview()
+    both = {"Command mount-minion-1", "Command mount-minion-1-reach"}
+    assert not [it for it in before.resources if it.name == "mount-minion-2-reach"], "its own dial is bounded"
+    assert runs() == set()
+    host = 33
+    assert runs() == both
+    host, generation = 31, "g2"
+    assert runs() == both
+    stack.values["gluster"]["options"], generation = ["acl"], "g1"
+    assert runs() == both
+    delete = before.one(LOCAL, "mount-minion-1-drain").inputs["delete"]
+    words = shlex.split(delete)
+    assert json.loads(words[words.index("--minion") + 1])["bastion"]["host"] == "192.0.2.250"
+    assert " --minion " not in before.one(LOCAL, "mount-minion-2-drain").inputs["delete"]
+
+
+def test_a_minion_behind_a_bastion_is_looked_at_with_the_key_and_not_while_it_is_down(
+    stack: StackFiles, preview: Preview
+) -> None:
+    bastion = {"host": "192.0.2.250", "user": "jump", "hostKey": minion("bastion", 0)["hostKey"]}
+    stack.inventory([minion("minion-1", 31, bastion=bastion, state="down")])
+    key = private_key()
+    run = preview(sshPrivateKey=key)
+
+    for name in ("mount-minion-1-reach", "mount-minion-1-drain"):
+        assert _secret(run.one(LOCAL, name), key)
+    ignored = run.one(LOCAL, "mount-minion-1-reach").request.ignoreChanges
+    assert set(ignored) == {"create", "update", "environment"}
 
 
 def test_a_minion_that_is_down_is_left_as_it_is(stack: StackFiles, preview: Preview) -> None:

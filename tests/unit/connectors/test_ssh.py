@@ -6,7 +6,7 @@ import asyncio
 import socket
 import subprocess
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import asyncssh
@@ -18,14 +18,6 @@ from settings import Bastion, Minion
 from tests.support.sshd import Loopback, LoopbackMinion
 
 OTHER_KEY = " ".join(asyncssh.generate_private_key("ssh-ed25519").export_public_key().decode().split()[:2])
-
-
-@pytest.fixture
-def loopback(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Loopback]:
-    monkeypatch.delenv("SSH_AUTH_SOCK", raising=False)
-    with Loopback(tmp_path) as made:
-        monkeypatch.setenv("GLUSTERFARM_SSH_PRIVATE_KEY", made.private_key)
-        yield made
 
 
 @pytest.fixture

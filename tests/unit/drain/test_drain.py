@@ -13,7 +13,10 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
+from connectors.selection import entry_of
 from drain.__main__ import main
+from settings import Bastion
+from tests.support.sshd import Loopback
 
 NAMESPACE = "farm"
 SELECTOR = "app.kubernetes.io/name=glusterfarm,app.kubernetes.io/instance=dev"
@@ -183,3 +186,22 @@ def test_a_refusal_is_an_error(api: Api, directory: Path, capsys: pytest.Capture
     assert done.status == 1
     assert 'nodes "minion-1" is forbidden' in done.err
     assert not api.deleted
+
+
+@pytest.mark.usefixtures("api")
+def test_a_machine_behind_a_bastion_is_looked_at_last(
+    directory: Path, loopback: Loopback, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bastion, minion = loopback.minion("bastion", None), loopback.minion("minion-1", None)
+    way = Bastion(host="127.0.0.1", port=bastion.port, user="jump", host_key=bastion.host_key)
+    entry = entry_of(minion.entry(bastion=way))
+
+    assert drain(directory, capsys, "--minion", entry).status == 0
+    assert (bastion.connections, minion.connections) == (1, 1)
+
+    bastion.forwarding = False
+    done = drain(directory, capsys, "--minion", entry)
+    assert (done.status, done.out) == (1, "")
+    assert f"error: minion minion-1: 127.0.0.1:{minion.port} was not reached through its bastion" in done.err
+    assert "nothing was unmounted there" in done.err
+    assert "docs/operations.md" in done.err
