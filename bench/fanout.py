@@ -29,6 +29,9 @@ from typing import Any
 
 import yaml
 
+if not __package__:  # as a file, `python bench/NAME.py`: the checkout takes the place of this directory
+    sys.path[0] = str(Path(__file__).parents[1])
+
 from bench.figures import Series, tell
 from lab.context import CHECKOUT, Lab
 from lab.errors import LabError

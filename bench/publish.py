@@ -32,6 +32,9 @@ from typing import TypeVar
 
 import yaml
 
+if not __package__:  # as a file, `python bench/NAME.py`: the checkout takes the place of this directory
+    sys.path[0] = str(Path(__file__).parents[1])
+
 from bench.contenders import OURS, Contender, Ground, Publisher, Rsync, Sftp, Tar
 from bench.figures import Ratio, Series, tell
 from bench.proxy import Proxy, proxied

@@ -25,6 +25,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+if not __package__:  # as a file, `python bench/NAME.py`: the checkout takes the place of this directory
+    sys.path[0] = str(Path(__file__).parents[1])
+
 from bench.figures import Ratio
 from components import static_cache
 from lab.context import Lab

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 
@@ -39,3 +42,17 @@ def test_people_get_a_line_each(capsys: pytest.CaptureFixture[str]) -> None:
         "bare: median 2.0 s of 2.0, 2.0, 4.0",
         "up_vs_bare: 2.00 (single rounds 1.00 to 3.00)",
     ]
+
+
+@pytest.mark.parametrize("name", ["fanout", "publish", "serve"])
+def test_each_can_be_run_as_the_file_that_it_is(name: str, tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, Path(__file__).parents[2] / "bench" / f"{name}.py", "--help"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert f"usage: python -m bench.{name} " in done.stdout
