@@ -12,6 +12,7 @@ from checks.errors import CheckError
 from checks.gate import Gate
 from checks.smoke import Smoke
 from connectors.cluster import ClusterError, add_cluster_options, chosen_cluster
+from connectors.ending import end
 from connectors.selection import add_minion_options, chosen_minions
 from connectors.ssh import ConnectError
 from settings import SettingsError
@@ -91,4 +92,4 @@ async def _smoke(options: argparse.Namespace) -> dict[str, object]:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    end(main())

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from importlib import import_module
 from typing import Final, Protocol, cast
 
+from connectors.ending import end
 from ops.errors import OpsError
 
 #: The verbs and what each is for; the module of that name here has ``options`` and ``run``. Only the one asked for is
@@ -58,4 +59,4 @@ def main(words: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    end(main())

@@ -10,6 +10,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from connectors.ending import end
 from connectors.selection import add_minion_options, chosen_minions
 from connectors.ssh import ConnectError
 from publisher.jury import add_jury_options, chosen_jury
@@ -89,4 +90,4 @@ async def _remove(options: argparse.Namespace) -> dict[str, object]:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    end(main())
