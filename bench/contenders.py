@@ -47,10 +47,10 @@ class Ground:
         """Where that is on a minion."""
         return f"{self.mount}/{self.directory(name)}"
 
-    def ssh(self) -> list[str]:
-        """The ssh command up to the command it is to run there, with its host."""
-        minion = self.through
-        known = self.scratch / "known_hosts"
+    def ssh(self, minion: Minion | None = None) -> list[str]:
+        """The ssh command up to the command it is to run there (None: on the one copied through), with its host."""
+        minion = minion or self.through
+        known = self.scratch / f"known_hosts-{minion.name}"
         known.write_text(f"[{minion.host}]:{minion.port} {minion.host_key}\n")
         words = ["ssh", "-F", "none", "-p", str(minion.port), "-o", f"UserKnownHostsFile={known}"]
         words += ["-o", "BatchMode=yes", "-o", "StrictHostKeyChecking=yes", "-o", "GlobalKnownHostsFile=/dev/null"]
@@ -187,6 +187,20 @@ class Sftp(Contender):
                     content = await asyncio.to_thread(Path(directory, name).read_bytes)
                     async with await _created(sftp, f"{there}/{name}") as remote:
                         await remote.write(content)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Least(Contender):
+    """A connection to each minion, side by side, and nothing done there: no less than that has each of them confirm."""
+
+    name: ClassVar[str] = "least"
+
+    def put(self) -> None:
+        """Copy nothing. Raises RuntimeError where one is not reached."""
+        words = [[*self.ground.ssh(minion), "true"] for minion in self.ground.minions]
+        running = [subprocess.Popen(it, stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL) for it in words]
+        if failed := [it.args[-2] for it in running if it.wait()]:  # type: ignore[index]
+            raise RuntimeError(f"ssh to {failed[0]!r} failed")
 
 
 async def _created(sftp: asyncssh.SFTPClient, path: str) -> asyncssh.SFTPClientFile:

@@ -3,7 +3,8 @@
 All copy the same content to the same volume through the same minion, in turn. Ours does more: it verifies what it wrote
 through every other minion and then makes it live, for all to see at once. Measured is `python -m publisher`, its start
 included. After the first publishes: ten files of the content change, round by round; nothing changes; the content is
-what it was before. `peers` write into a directory of their own, in place.
+what it was before. `peers` write into a directory of their own, in place. `least` is what no publish that every minion
+confirms can do without: a connection to each, side by side, by ssh.
 
     make bench-publish          or: python -m bench.publish [--files N] [--rounds N] [--latency MS,...] [--json]
     python -m bench.publish --inventory FILE --mount-path DIR --volume NAME    on minions of yours instead of the lab's
@@ -27,6 +28,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 from typing import TypeVar
 
@@ -35,7 +37,7 @@ import yaml
 if not __package__:  # as a file, `python bench/NAME.py`: the checkout takes the place of this directory
     sys.path[0] = str(Path(__file__).parents[1])
 
-from bench.contenders import OURS, Contender, Ground, Publisher, Rsync, Sftp, Tar
+from bench.contenders import OURS, Contender, Ground, Least, Publisher, Rsync, Sftp, Tar
 from bench.figures import Ratio, Series, tell
 from bench.proxy import Proxy, proxied
 from connectors import KEY_VARIABLE
@@ -238,6 +240,7 @@ def _race(
         race = _Race(
             series=series,
             ours=Publisher(ground=ground),
+            least=Least(ground=ground),
             peers={name: peers[name] for name in chosen.peers},
             content=content,
             rounds=chosen.rounds,
@@ -260,6 +263,7 @@ class _Race:
 
     series: Series
     ours: Publisher
+    least: Least
     peers: Mapping[str, Contender]
     content: Content
     rounds: int
@@ -297,7 +301,7 @@ class _Race:
         written = []
         for version in range(3, 3 + self.rounds):
             self.content.change(version)
-            for name, contender in copies.items():
+            for name, contender in (*copies.items(), (self.least.name, self.least)):
                 self._take("ten_changed", name, contender.put)
             time.sleep(GRACE_SECONDS)  # what is between two publishes is no part of either
             written.append(self._take("ten_changed", OURS, self.ours.publish)["written"])
@@ -323,11 +327,11 @@ class _Race:
 def _ratios(series: Series) -> dict[str, Ratio]:
     ratios = {}
     for name, peers in series.seconds.items():
-        for peer in PEERS:
+        for peer, (who, said) in product(PEERS, ((OURS, ""), (Least.name, f"_{Least.name}"))):
             what, found, rest = name.rpartition(f"_{peer}")
-            if found and (ours := series.seconds.get(f"{what}_{OURS}{rest}")):
+            if found and (ours := series.seconds.get(f"{what}_{who}{rest}")):
                 same = len(ours) == len(peers)
-                ratios[f"{what}_vs_{peer}{rest}"] = Ratio.of(ours if same else [statistics.median(ours)], peers)
+                ratios[f"{what}{said}_vs_{peer}{rest}"] = Ratio.of(ours if same else [statistics.median(ours)], peers)
     return ratios
 
 
