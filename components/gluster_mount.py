@@ -43,9 +43,9 @@ class GlusterMount(pulumi.ComponentResource):
     """Mounts the volume on each minion with one remote command, then labels the minion's node.
 
     Between the two stands what a removal needs, which goes the other way: label off, then the farm's pods on that node
-    deleted and gone, then the volume unmounted. A minion behind a bastion is reached by a command of the deployer's
-    before it is mounted, and before it is unmounted: that is bounded, and the mount's own connection is not. Children
-    are named after the minion, never its place in the inventory: removing one touches no other.
+    deleted and gone, then the volume unmounted. Before each mount and unmount a command of the deployer's sees that the
+    minion answers: that is bounded, and the mount's own connection is not. Children are named after the minion, never
+    its place in the inventory: removing one touches no other.
     """
 
     mounted: MountedVolume
@@ -95,31 +95,28 @@ class GlusterMount(pulumi.ComponentResource):
             add_previous_output_in_env=False,
             opts=pulumi.ResourceOptions(
                 parent=self,
-                depends_on=self._reached(name, farm, minion, before=mount + SCRIPT.text),
+                depends_on=[self._reach(name, farm, minion, before=mount + SCRIPT.text)],
                 ignore_changes=IGNORED_WHILE_DOWN if minion.state == "down" else [],
             ),
         )
         return dependable(command, self)
 
-    def _reached(self, name: str, farm: Farm, minion: Minion, *, before: str) -> list[pulumi.Resource]:
-        """The look at a minion behind a bastion: taken anew with whatever runs the mount, the text ``before``, anew."""
-        if minion.bastion is None:
-            return []
+    def _reach(self, name: str, farm: Farm, minion: Minion, *, before: str) -> local.Command:
+        """The look at a minion; another ``before``, the text of what is run next, is another look, and so is a key."""
         digest = hashlib.sha256(before.encode()).hexdigest()[:12]
-        reach = farm.deployer_command(
+        return farm.deployer_command(
             f"{name}-{minion.name}-reach",
             *("connectors.reach", "--minion", entry_of(minion), "--before", digest),
             ignore_changes=_NOT_LOOKED_AT_WHILE_DOWN if minion.state == "down" else (),
             parent=self,
         )
-        return [reach]
 
     def _drain(self, name: str, farm: Farm, minion: Minion, mount: remote.Command) -> local.Command:
         selector = ",".join(f"{key}={value}" for key, value in labels.pods_selector(farm.stack).items())
         return farm.at_removal(
             f"{name}-{minion.name}-drain",
             *("drain", *farm.cluster_words(), "--node", minion.node, "--selector", selector),
-            *(("--minion", entry_of(minion)) if minion.bastion else ()),
+            *("--minion", entry_of(minion)),
             over_ssh=minion.bastion is not None,
             parent=self,
             after=[mount],

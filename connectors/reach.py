@@ -1,55 +1,116 @@
-"""``python -m connectors.reach --minion ENTRY``: logs in on a minion and out again, in 15 s or not at all.
+"""``python -m connectors.reach --minion ENTRY``: sees that a minion's SSH server answers, in 15 s or not at all.
 
-GlusterMount runs it before the mount of a minion that is behind a bastion: there the bastion dials, and Pulumi's
-provider waits for it without a bound of its own (pulumi-command 1.2.1, ``connection.go``).
+GlusterMount runs it before each mount, and a drain looks likewise before an unmount: what Pulumi's provider bounds is
+the TCP connection alone (pulumi-command 1.2.1, ``connection.go``). It waits for ever for a server that takes one and is
+silent (a machine out of memory, or whose disk hangs), and through a bastion for as long as that dials.
+
+Without a bastion the server's first line is enough, and nothing is imported but for that: a hundred minions are a
+hundred of these commands. Through one somebody has to log in.
 """
 
 from __future__ import annotations
 
 import argparse
-import asyncio
 import json
+import socket
 import sys
-from collections.abc import Sequence
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any
 
-from connectors import ssh
-from connectors.selection import add_entry_option, chosen_entry
-from connectors.ssh import ConnectError
-from settings import Minion
+from connectors.ending import end
 
 TIMEOUT_SECONDS = 15
+_GREETING = b"SSH-"
+#: A server may say something else first (RFC 4253, 4.2), but not for ever.
+_MOST_BYTES = 1 << 13
 
 
-def reach(minion: Minion) -> None:
-    """Log in and out. Raises ConnectError."""
+class UnreachedError(Exception):
+    """A minion did not answer. Names it, host:port, the reason and the remedy."""
+
+
+def reach(entry: str) -> str:
+    """See that the minion of ``entry`` (``connectors.selection.entry_of``) answers; give its name.
+
+    Raises UnreachedError, and ValueError for what is no entry.
+    """
+    minion = json.loads(entry)
+    try:
+        name, host, port = str(minion["name"]), str(minion["host"]), int(minion["port"])
+    except (TypeError, KeyError) as error:
+        raise ValueError(f"name, host and port are not all there ({error})") from None
+    if minion.get("bastion"):
+        _log_in(minion)
+        return name
+    try:
+        _greeted(host, port, time.monotonic() + TIMEOUT_SECONDS)
+    except OSError as error:
+        from connectors.ssh import explain  # noqa: PLC0415 (half a second, for those who are not reached only)
+
+        raise UnreachedError(f"minion {name}: {host}:{port} {'; '.join(explain(error, TIMEOUT_SECONDS))}") from None
+    return name
+
+
+def _greeted(host: str, port: int, until: float) -> None:
+    """Wait for the line with which an SSH server begins. Raises OSError, TimeoutError being one."""
+
+    def left() -> float:
+        return max(0.001, until - time.monotonic())
+
+    with socket.create_connection((host, port), timeout=left()) as connection:
+        heard = b""
+        while not any(line.startswith(_GREETING) for line in heard.split(b"\n")):
+            connection.settimeout(left())
+            more = connection.recv(1024)
+            if not more or len(heard) > _MOST_BYTES:
+                raise OSError("no SSH server answers there")
+            heard += more
+
+
+def _log_in(minion: Mapping[str, Any]) -> None:
+    import asyncio  # noqa: PLC0415 (these take a second, so only where they are needed)
+
+    from connectors import ssh  # noqa: PLC0415
+    from settings import Minion  # noqa: PLC0415
 
     async def there_and_back() -> None:
-        connection = await ssh.connect(minion, timeout=TIMEOUT_SECONDS)
+        connection = await ssh.connect(Minion.model_validate(minion), timeout=TIMEOUT_SECONDS)
         connection.close()
         await connection.wait_closed()
 
-    asyncio.run(there_and_back())
+    try:
+        asyncio.run(there_and_back())
+    except ssh.ConnectError as error:
+        raise UnreachedError(str(error)) from None
 
 
 def main(words: Sequence[str] | None = None) -> int:
     """Run the command; give its exit status: 0 reached, 1 not reached, 2 used wrongly."""
     parser = argparse.ArgumentParser(
-        prog="python -m connectors.reach", description="Log in on a minion and out again, or say why that fails."
+        prog="python -m connectors.reach", description="See that a minion's SSH server answers, or say why not."
     )
-    add_entry_option(parser)
+    add_entry_option(parser, required=True)
     parser.add_argument("--before", default="", help="what is to be done there: another one is another look")
-    minion = chosen_entry(parser.parse_args(words))
+    options = parser.parse_args(words)
     try:
-        reach(minion)
-    except ConnectError as error:
+        name = reach(options.minion)
+    except ValueError as error:
+        parser.error(f"--minion: no entry of an inventory: {str(error).splitlines()[0]}")
+    except UnreachedError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         print("error: interrupted", file=sys.stderr)
         return 1
-    print(json.dumps({"minion": minion.name}))
+    print(json.dumps({"minion": name}))
     return 0
 
 
+def add_entry_option(parser: argparse.ArgumentParser, *, required: bool) -> None:
+    """Give ``parser`` the option of whom to reach."""
+    parser.add_argument("--minion", required=required, metavar="ENTRY", help="an entry of an inventory, as JSON")
+
+
 if __name__ == "__main__":
-    sys.exit(main())
+    end(main())

@@ -1,14 +1,12 @@
 """How a deployer's command is told its minions: ``--inventory FILE --minions NAME@GENERATION,...``.
 
-Or one that the inventory may no longer have when the command is run: ``--minion ENTRY``.
+Or one that the inventory may no longer have when the command is run: ``--minion ENTRY`` (``connectors.reach``).
 """
 
 from __future__ import annotations
 
 import argparse
 from pathlib import Path
-
-from pydantic import ValidationError
 
 from settings import Minion, Mistake, SettingsError, load_inventory
 
@@ -37,25 +35,3 @@ def chosen_minions(options: argparse.Namespace) -> tuple[Minion, ...]:
 def entry_of(minion: Minion) -> str:
     """How ``minion`` is reached, as one line of JSON."""
     return minion.model_dump_json(by_alias=True, exclude={"node", "generation", "state"}, exclude_none=True)
-
-
-def add_entry_option(parser: argparse.ArgumentParser, *, required: bool = True) -> None:
-    """Give ``parser`` the option that ``chosen_entry`` reads."""
-    parser.add_argument(
-        "--minion", required=required, type=_entry, metavar="ENTRY", help="an entry of an inventory, as JSON"
-    )
-
-
-def chosen_entry(options: argparse.Namespace) -> Minion:
-    """The minion of ``--minion``."""
-    minion: Minion = options.minion
-    return minion
-
-
-def _entry(text: str) -> Minion:
-    try:
-        return Minion.model_validate_json(text)
-    except ValidationError as error:
-        first = error.errors()[0]
-        place = ".".join(map(str, first["loc"])) or "it"
-        raise argparse.ArgumentTypeError(f"no entry of an inventory: {place}: {first['msg']}") from None

@@ -1,6 +1,6 @@
 """``python -m drain``: deletes a farm's pods on one node and waits until they are gone.
 
-With ``--minion`` it then sees that its machine can be reached, for whoever comes next to unmount there has no bound.
+With ``--minion`` it then sees that its machine answers, for whoever comes next to unmount there waits for it for ever.
 
 One line of JSON on stdout, the reason of a failure on stderr. What cannot have pods any more (a node, a namespace or a
 cluster that is gone) is a warning, so that a minion that is no more does not keep the others from being removed.
@@ -14,9 +14,8 @@ import sys
 from collections.abc import Sequence
 
 from connectors.cluster import ClusterError, NotThereError, UnreachableError, add_cluster_options, chosen_cluster
-from connectors.reach import reach
-from connectors.selection import add_entry_option, chosen_entry
-from connectors.ssh import ConnectError
+from connectors.ending import end
+from connectors.reach import UnreachedError, add_entry_option, reach
 from drain.pods import DrainError, Node
 
 #: More than the 30 s a pod is given to end.
@@ -29,11 +28,11 @@ def main(words: Sequence[str] | None = None) -> int:
     try:
         drained = _drain(options)
         if options.minion:
-            reach(chosen_entry(options))
+            reach(options.minion)
     except (ClusterError, DrainError) as error:
         print(f"error: node {options.node} is not drained: {error}", file=sys.stderr)
         return 1
-    except ConnectError as error:
+    except UnreachedError as error:
         print(
             f"error: {error}; nothing was unmounted there. Is it gone for good, docs/operations.md says what to do:"
             " 'Removing a minion, and one that is gone for good'",
@@ -71,4 +70,4 @@ def _parser() -> argparse.ArgumentParser:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    end(main())

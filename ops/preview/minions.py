@@ -116,7 +116,7 @@ def _change(name: str, of: _Of, inventories: Inventories) -> MinionChange:
         at_removal = of.drain is not None and of.drain.op is Op.UPDATE
         fields += [Moved(what="the drain at its removal", old=None, new=None)] if at_removal else []
         alone = of.reach is not None and of.mount is None
-        fields += [Moved(what="the look at it through its bastion", old=None, new=None)] if alone else []
+        fields += [Moved(what="the look before its mount", old=None, new=None)] if alone else []
     moved = {_FIELDS[it] for it in _PLACE}
     node = at(of.label.old, "metadata", "name") if of.label else ABSENT
     loses = of.label is not None and of.label.op in {Op.DELETE, Op.REPLACE}

@@ -43,6 +43,7 @@ def test_an_added_minion(project: Project) -> None:
     assert operations["NodePatch mount-minion-9"] == "create"
     assert {name for name in operations if "minion-" in name} == {
         "Command mount-minion-9",
+        "Command mount-minion-9-reach",
         "Command mount-minion-9-drain",
         "NodePatch mount-minion-9",
     }

@@ -10,6 +10,7 @@ import subprocess
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import pytest
@@ -274,6 +275,20 @@ def make_user_without_sudo(lab: Lab, machine: str) -> None:
     lab.exec(machine, ["chown", "-R", "limited:", "/home/limited/.ssh"])
 
 
+@contextmanager
+def wedged_sshd(lab: Lab, machine: str, port: int) -> Iterator[None]:
+    """A stopped one: the kernel takes connections for it and nobody says a word, as on a machine out of memory."""
+    unit = "wedged-sshd"
+    lab.exec(machine, ["systemd-run", "--quiet", "--unit", unit, "/usr/sbin/sshd", "-D", "-p", str(port)])
+    try:
+        listens = ["sh", "-c", 'ss -Hltn "sport = :$1" | grep -q .', "sh", str(port)]
+        eventually(lambda: lab.exec(machine, listens, check=False).returncode == 0, seconds=10, what="it listens")
+        lab.exec(machine, ["systemctl", "kill", "--signal", "STOP", unit])
+        yield
+    finally:
+        lab.exec(machine, ["systemctl", "kill", "--signal", "KILL", unit])
+
+
 def test_a_removed_minion_is_drained_then_unmounted_and_no_other_is_touched(
     lab: Lab, removal: Removal, record_property: Callable[[str, object], None]
 ) -> None:
@@ -325,14 +340,16 @@ def test_minions_that_cannot_be_had_are_told_and_keep_no_other_waiting(
     bastion = next(other for other in removal.clients)
     known = {entry["name"]: entry for part in yaml.safe_load(removal.whole).values() for entry in part}
     up = [server.name for server in lab.gluster_servers() if server.name != removal.primary]
-    make_user_without_sudo(lab, "control-1")
+    control = "control-1"
+    make_user_without_sudo(lab, control)
     nobody = str(lab.topology.network.network_address + 99)
     way = {key: known[bastion][key] for key in ("host", "port", "user", "hostKey")}
     strangers = {
         "wrong-key": {**known[up[0]], "hostKey": known["minion-1"]["hostKey"]},
         "wrong-user": {**known[up[1]], "user": "nobody-here"},
-        "no-sudo": {**known["control-1"], "user": "limited"},
+        "no-sudo": {**known[control], "user": "limited"},
         "black-hole": {**known["minion-1"], "host": nobody},
+        "silent": {**known[control], "port": 2222},
         "black-hole-behind": {**known["minion-1"], "host": nobody, "bastion": way},
     }
     # So the bastion hears nothing at all, not even that there is nobody: its own dial takes two minutes, twice.
@@ -340,14 +357,15 @@ def test_minions_that_cannot_be_had_are_told_and_keep_no_other_waiting(
     lab.exec(bastion, ["iptables", "-I", *drop])
     fault("stop", removal.primary)
     try:
-        done = removal.up_with(
-            *({**entry, "name": name, "node": name} for name, entry in strangers.items()), through={minion: way}
-        )
+        with wedged_sshd(lab, control, 2222):
+            done = removal.up_with(
+                *({**entry, "name": name, "node": name} for name, entry in strangers.items()), through={minion: way}
+            )
         fresh = mounted(lab, minion)
     finally:
         fault("start", removal.primary)
         lab.exec(bastion, ["iptables", "-D", *drop])
-        lab.exec("control-1", ["userdel", "--remove", "limited"], check=False)
+        lab.exec(control, ["userdel", "--remove", "limited"], check=False)
     report(record_property, seconds=round(done.seconds, 1), off=removal.primary)
 
     assert done.status != 0
@@ -355,7 +373,8 @@ def test_minions_that_cannot_be_had_are_told_and_keep_no_other_waiting(
         "wrong-key": "host key mismatch",
         "wrong-user": "unable to authenticate",
         "no-sudo": "a password is required",
-        "black-hole": "i/o timeout|no route to host",
+        "black-hole": f"minion black-hole: {nobody}:22 (does not answer within 15 s|cannot be reached)",
+        "silent": f"minion silent: {known[control]['host']}:2222 does not answer within 15 s",
         "black-hole-behind": f"minion black-hole-behind: {nobody}:22 does not answer within 15 s",
     }
     diagnostics = done.out.rpartition("Diagnostics:\n")[2]

@@ -1,4 +1,4 @@
-"""``python -m connectors.reach``: a minion behind a bastion answers in time, or it is said why not."""
+"""``python -m connectors.reach``: a minion answers in time, or it is said why not."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import json
 import socket
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
 
 import pytest
 
@@ -55,12 +57,78 @@ def test_who_is_silent_is_given_up_on_in_time_and_named(
     )
 
 
-@pytest.mark.parametrize("text", ["", "{}", '{"name": "x"}', "[1]"])
+def test_who_is_reached_without_a_bastion_is_only_listened_to(
+    loopback: Loopback, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("GLUSTERFARM_SSH_PRIVATE_KEY")
+    minion = loopback.minion("minion-1", None)
+    assert reach.main(["--minion", entry_of(minion.entry())]) == 0
+    assert json.loads(capsys.readouterr().out) == {"minion": "minion-1"}
+    assert minion.commands == []
+
+
+@contextmanager
+def saying(text: bytes) -> Iterator[int]:
+    """A port where each who connects is told ``text``, and then nothing for some seconds."""
+    with socket.socket() as listening, ThreadPoolExecutor(1) as there:
+        listening.bind(("127.0.0.1", 0))
+        listening.listen()
+
+        def serve() -> None:
+            connection, _ = listening.accept()
+            with connection:
+                connection.sendall(text)
+                connection.settimeout(5)
+                with suppress(OSError):
+                    connection.recv(1)
+
+        there.submit(serve)
+        yield listening.getsockname()[1]
+
+
+def test_a_server_may_say_something_else_first(loopback: Loopback) -> None:
+    with saying(b"Welcome to web-1\r\nbe gentle\r\nSSH-2.0-x\r\n") as port:
+        assert reach.main(["--minion", entry_of(loopback.minion("minion-1", None).entry(port=port))]) == 0
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        (b"", "does not answer within 1 s; check that the machine is up"),
+        (b"SSH", "does not answer within 1 s; check that the machine is up"),
+        (b"220 mail ready\r\n", "does not answer within 1 s"),
+        (b"x" * 20_000, "cannot be reached (no SSH server answers there); check the network"),
+    ],
+)
+def test_who_is_no_ssh_server_that_is_well_is_given_up_on_in_time(
+    loopback: Loopback, text: bytes, reason: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reach, "TIMEOUT_SECONDS", 1)
+    with saying(text) as port:
+        begun = time.monotonic()
+        assert reach.main(["--minion", entry_of(loopback.minion("minion-1", None).entry(port=port))]) == 1
+        assert time.monotonic() - begun < 4
+    assert f"error: minion minion-1: 127.0.0.1:{port} {reason}" in capsys.readouterr().err
+
+
+def test_a_port_that_is_closed_and_a_name_that_is_none_are_said(
+    loopback: Loopback, capsys: pytest.CaptureFixture[str]
+) -> None:
+    entry = loopback.minion("minion-1", None).entry
+    assert reach.main(["--minion", entry_of(entry(port=1))]) == 1
+    assert "error: minion minion-1: 127.0.0.1:1 refuses the connection; check that sshd runs" in capsys.readouterr().err
+    assert reach.main(["--minion", entry_of(entry(host="no-such-host.invalid"))]) == 1
+    assert "no-such-host.invalid:22 has a name that does not resolve" in capsys.readouterr().err.replace(
+        str(entry().port), "22"
+    )
+
+
+@pytest.mark.parametrize("text", ["", "{}", '{"name": "x"}', "[1]", '{"name": "x", "host": "h", "port": "p"}'])
 def test_what_is_no_entry_is_refused_in_a_line(text: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as ended:
         reach.main(["--minion", text])
     assert ended.value.code == 2
-    assert "argument --minion: no entry of an inventory: " in capsys.readouterr().err
+    assert "--minion: no entry of an inventory: " in capsys.readouterr().err
 
 
 def test_an_entry_is_how_it_is_reached_and_nothing_else(loopback: Loopback) -> None:

@@ -154,20 +154,11 @@ def test_nothing_outside_of_the_content_is_read(ops: Run, tmp_path: Path) -> Non
     assert "`../outside.txt`" in out
 
 
-def test_the_look_through_a_bastion_is_its_minions(ops: Run) -> None:
-    digest = recorded("minion-added")
-    drain = next(it for it in digest["steps"] if it["urn"].endswith("-drain") and it["op"] == "create")
-    digest["steps"].append({**drain, "urn": drain["urn"].removesuffix("-drain") + "-reach"})
-    minions = json.loads(ops(*written(recorded("minion-added")), "--json")[1])["minions"]
-
-    assert json.loads(ops(*written(digest), "--json")[1])["minions"] == minions
-
-
-def test_a_look_through_a_bastion_alone_is_told(ops: Run) -> None:
+def test_a_look_before_a_mount_alone_is_told(ops: Run) -> None:
     """As of a stack that an older version made."""
     digest = recorded("minion-added")
     drain = next(it for it in digest["steps"] if it["urn"].endswith("-drain") and it["op"] == "create")
     reach = {**drain, "urn": drain["urn"].rpartition("::")[0] + "::mount-minion-1-reach"}
     digest["steps"] = [reach, *(it for it in digest["steps"] if "Stack::" in it["urn"])]
 
-    assert "`minion-1`: the look at it through its bastion" in ops(*written(digest))[1]
+    assert "`minion-1`: the look before its mount" in ops(*written(digest))[1]
