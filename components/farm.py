@@ -122,16 +122,20 @@ class Farm:
         """A module of this repository run on the deployer's side: ``python -m WORDS``, the same for create and update.
 
         A word may be an output (the name of a controller, a cluster IP): another value runs the command again, and so
-        does another value in ``environment``. It gets the private key only where it is to go ``over_ssh``.
+        does another value in ``environment``. It gets the private key only where it is to go ``over_ssh``. Without
+        words nothing is run.
         """
-        command = despite_failure(pulumi.Output.all(*words).apply(lambda known: argv(PYTHON, "-m", *known)), "")
+        command = None
+        if words:
+            line = pulumi.Output.all(*words).apply(lambda known: argv(PYTHON, "-m", *known))
+            command = despite_failure(line, "")
         return dependable(
             local.Command(
                 name,
                 create=command,
                 update=command,
                 stdin=stdin,
-                environment=self._environment(environment or {}, over_ssh=over_ssh),
+                environment=self._environment(environment or {}, over_ssh=over_ssh and bool(words)),
                 add_previous_output_in_env=False,
                 opts=pulumi.ResourceOptions(parent=parent, depends_on=list(after), ignore_changes=list(ignore_changes)),
             ),

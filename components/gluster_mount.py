@@ -102,12 +102,16 @@ class GlusterMount(pulumi.ComponentResource):
         return dependable(command, self)
 
     def _reach(self, name: str, farm: Farm, minion: Minion, *, before: str) -> local.Command:
-        """The look at a minion; another ``before``, the text of what is run next, is another look, and so is a key."""
+        """The look at a minion; another ``before``, the text of what is run next, is another look, and so is a key.
+
+        Who is down is not looked at, be the look a new one: whatever depends on the mount that is there goes on.
+        """
         digest = hashlib.sha256(before.encode()).hexdigest()[:12]
+        is_down = minion.state == "down"
         return farm.deployer_command(
             f"{name}-{minion.name}-reach",
-            *("connectors.reach", "--minion", entry_of(minion), "--before", digest),
-            ignore_changes=_NOT_LOOKED_AT_WHILE_DOWN if minion.state == "down" else (),
+            *(() if is_down else ("connectors.reach", "--minion", entry_of(minion), "--before", digest)),
+            ignore_changes=_NOT_LOOKED_AT_WHILE_DOWN if is_down else (),
             parent=self,
         )
 

@@ -433,18 +433,22 @@ def test_a_minion_is_looked_at_whenever_its_mount_is_run(stack: StackFiles, prev
     assert json.loads(words[words.index("--minion") + 1])["host"] == "192.0.2.31"
 
 
-def test_a_minion_behind_a_bastion_is_looked_at_with_the_key_and_not_while_it_is_down(
-    stack: StackFiles, preview: Preview
-) -> None:
+def test_a_minion_behind_a_bastion_is_looked_at_with_the_key(stack: StackFiles, preview: Preview) -> None:
     bastion = {"host": "192.0.2.250", "user": "jump", "hostKey": minion("bastion", 0)["hostKey"]}
-    stack.inventory([minion("minion-1", 31, bastion=bastion, state="down")])
+    stack.inventory([minion("minion-1", 31, bastion=bastion)])
     key = private_key()
     run = preview(sshPrivateKey=key)
 
     for name in ("mount-minion-1-reach", "mount-minion-1-drain"):
         assert _secret(run.one(LOCAL, name), key)
-    ignored = run.one(LOCAL, "mount-minion-1-reach").request.ignoreChanges
-    assert set(ignored) == {"create", "update", "environment"}
+
+
+def test_a_minion_that_is_down_is_not_looked_at_be_the_look_a_new_one(stack: StackFiles, preview: Preview) -> None:
+    stack.inventory([minion("minion-1", 31, state="down"), minion("minion-2", 32)])
+    reach = preview(sshPrivateKey=private_key()).one(LOCAL, "mount-minion-1-reach")
+
+    assert not {"create", "update", "environment"} & {*reach.inputs}
+    assert {*reach.request.ignoreChanges} == {"create", "update", "environment"}, "what an earlier one had stays"
 
 
 def test_a_minion_that_is_down_is_left_as_it_is(stack: StackFiles, preview: Preview) -> None:
