@@ -136,6 +136,8 @@ def _otherwise(published: Published, config: StackConfig) -> str:
     place = Place(mount=config.gluster.mount_path, volume=config.gluster.volume, site=config.content.site)
     if (config.content.source, place) != (published.source, published.place):
         return "the configuration names another source, site, volume or mount path: see `pulumi preview`"
+    if not published.intent:
+        return "an older version of this program deployed the stack: see `pulumi preview`"
     try:
         release = Manifest.of(Path(published.source)).release
     except ManifestError as error:

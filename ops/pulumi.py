@@ -42,9 +42,12 @@ class Pulumi:
         targets = [word for urn in urns for word in ("--target", urn)]
         return await self._up("--refresh", *targets)
 
-    async def again(self, urn: str) -> str:
-        """Have exactly one command run again, though none of its inputs changed; '' or what went wrong."""
-        return await self._up("--target-replace", urn)
+    async def again(self, urn: str, *, after: str) -> str:
+        """Have one command run again, though none of its inputs changed, and ``after`` before it where some of its did.
+
+        '' or what went wrong.
+        """
+        return await self._up("--target", after, "--target-replace", urn)
 
     async def _up(self, *words: str) -> str:
         status, out, err = await self._run("up", "--yes", "--skip-preview", *words)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import shlex
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -85,10 +85,12 @@ class Label:
 class Published:
     """The site as it was last published: from the directory ``source``, through one of ``minions``, to ``place``.
 
-    ``release`` is what the publish said that it made live, '' where it said nothing.
+    ``release`` is what the publish said that it made live, '' where it said nothing; ``intent`` the URN of the note of
+    what it is to publish, '' where the state has none yet (ADR 0018).
     """
 
     urn: str
+    intent: str
     place: Place
     source: str
     minions: tuple[str, ...]
@@ -136,7 +138,7 @@ def state_of(exported: Mapping[str, Any]) -> State:
         labels=labels,
         labelled=frozenset(_label(it).node for it in _children(resources, _LABEL)),
         strange=tuple(strange),
-        published=next(filter(None, map(_published, _children(resources, _DEPLOYER_COMMAND, "ContentSync"))), None),
+        published=_site(list(_children(resources, _DEPLOYER_COMMAND, "ContentSync"))),
     )
 
 
@@ -182,7 +184,12 @@ def mount_of(resource: Mapping[str, Any]) -> Mount | None:
     )
 
 
-def _published(resource: Mapping[str, Any]) -> Published | None:
+def _site(commands: Sequence[Mapping[str, Any]]) -> Published | None:
+    intent = next((str(it["urn"]) for it in commands if _name(it).endswith("-intent")), "")
+    return next(filter(None, (_published(it, intent) for it in commands)), None)
+
+
+def _published(resource: Mapping[str, Any], intent: str) -> Published | None:
     command = (resource.get("inputs") or {}).get("update")
     if not isinstance(command, str):
         return None
@@ -200,6 +207,7 @@ def _published(resource: Mapping[str, Any]) -> Published | None:
         return None
     return Published(
         urn=resource["urn"],
+        intent=intent,
         place=place,
         source=source,
         minions=tuple(word.partition("@")[0] for word in minions.split(",")),

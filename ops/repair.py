@@ -84,6 +84,6 @@ async def _content(stack: Stack, pulumi: Pulumi, findings: Sequence[Finding]) ->
     did = [f"slot {', '.join(slots)} marked as not whole"] if slots else []
     error = await distrust(site.minions, site.published, slots) if slots else ""
     if not error and any(finding.mend == "content" for finding in concerned):
-        error = await pulumi.again(site.published.urn)
+        error = await pulumi.again(site.published.urn, after=site.published.intent)
         did.append("published again")
     return [Repair(minion="", what="content", did="" if error else ", ".join(did), error=plain(error))]

@@ -50,8 +50,31 @@ def test_another_release_that_is_live_is_one_finding_and_published_again(site_st
     assert (status, out.splitlines()[0]) == (0, "site: content repaired: published again"), err
     assert site.live() == TWO
     (up,) = [call for call in (site_stack.pulumi / "calls").read_text().splitlines() if call.startswith("up")]
-    assert up.startswith("up --yes --skip-preview --target-replace urn:pulumi:dev::glusterfarm::")
-    assert "ContentSync$command:local:Command::content-publish" in up
+    its = "urn:pulumi:dev::glusterfarm::glusterfarm:index:ContentSync$command:local:Command::content-"
+    assert up.startswith(f"up --yes --skip-preview --target {its}intent --target-replace {its}publish --non-")
+
+
+def test_what_an_older_version_deployed_is_left_to_an_up(site_stack: SiteStack) -> None:
+    """It has no note of what was to be published: to run the publish alone would end in an error of the engine's."""
+    site = site_stack.site
+    site_stack.up(ONE)
+    site_stack.record(site.publish(TWO).release)
+    site.publish(ONE)
+    site.content(TWO)
+    export = site_stack.pulumi / "export.json"
+    state = json.loads(export.read_text())
+    its = state["deployment"]["resources"]
+    its[:] = [it for it in its if not it["urn"].endswith("::content-intent")]
+    export.write_text(json.dumps(state))
+
+    site_stack.ops("drift", "--repair")
+
+    (finding,) = findings(site_stack)
+    assert finding["remedy"] == (
+        "an older version of this program deployed the stack: see `pulumi preview`, then `pulumi up` publishes"
+    )
+    calls = (site_stack.pulumi / "calls").read_text().splitlines()
+    assert not [call for call in calls if call.startswith("up")]
 
 
 def test_who_rolled_back_is_not_overruled(site_stack: SiteStack) -> None:
