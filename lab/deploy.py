@@ -79,11 +79,14 @@ def _interrupted(lab: Lab) -> dict[str, str]:
     """
     deployment = _deployment(lab)
     there = {resource["urn"] for resource in deployment.get("resources", [])}
-    return {
-        operation["resource"]["urn"]: operation["resource"]["urn"].rpartition("::")[2]
+    urns = [
+        operation["resource"]["urn"]
         for operation in deployment.get("pending_operations", [])
         if operation["resource"]["urn"] in there and operation["resource"]["type"].startswith("command:")
-    }
+    ]
+    # A mount has no bound of its own: the look before it is taken again, too.
+    looks = [f"{urn.replace('command:remote:', 'command:local:')}-reach" for urn in urns if ":remote:" in urn]
+    return {urn: urn.rpartition("::")[2] for urn in (*looks, *urns) if urn in there}
 
 
 def _deployment(lab: Lab) -> dict[str, Any]:
