@@ -156,8 +156,14 @@ def _content(step: Step, intent: Step | None, whole: Callable[[Plans], Plans]) -
         old_inventory=old.get("--inventory", ""),
         files_after=files_after,
         bytes_after=sum(entry.size for entry in after.values()),
-        unfinished=words_of(intent.old).get("--release", "") if intent and _stdin(step.old) == _stdin(step.new) else "",
+        unfinished=_unfinished(intent) if intent and _stdin(step.old) == _stdin(step.new) else "",
     )
+
+
+def _unfinished(intent: Step) -> str:
+    """The release that the last publish set out to make live, where that is another than this one's."""
+    old, new = (words_of(it).get("--release", "") for it in (intent.old, intent.new))
+    return old if old != new else ""
 
 
 def words_of(inputs: Mapping[str, Any] | None) -> dict[str, str]:

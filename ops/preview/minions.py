@@ -30,7 +30,7 @@ _REACHED: Final = ("host", "port", "user", "host_key", "bastion")
 
 @dataclass(frozen=True, kw_only=True)
 class MinionChange:
-    """One minion. ``op`` is what happens to its mount: None when only its label or its drain changes.
+    """One minion. ``op`` is what happens to its mount: None when only its label, drain or look changes.
 
     ``fields`` are what changes of mount and label; ``moves`` says that it is another volume or another path;
     ``unlabelled`` the node that loses its label, or ''.
@@ -89,7 +89,8 @@ def minions_of(steps: Iterable[Step], inventories: Inventories, outputs: Mapping
     by_name: dict[str, dict[str, Step]] = {}
     for step in steps:
         if step.parent_type == MOUNTS:
-            role = {_COMMAND: "mount", _LABEL: "label"}.get(step.type) or step.name.rpartition("-")[2]
+            look = "reach" if step.name.endswith("-reach") else "drain"
+            role = {_COMMAND: "mount", _LABEL: "label"}.get(step.type, look)
             by_name.setdefault(_minion(step, role), {})[role] = step
     found = {name: _Of(**by_name[name]) for name in sorted(by_name, key=natural)}
     changes = tuple(_change(name, of, inventories) for name, of in found.items())
@@ -115,7 +116,7 @@ def _change(name: str, of: _Of, inventories: Inventories) -> MinionChange:
     if not fields:
         at_removal = of.drain is not None and of.drain.op is Op.UPDATE
         fields += [Moved(what="the drain at its removal", old=None, new=None)] if at_removal else []
-        alone = of.reach is not None and of.mount is None
+        alone = of.reach is not None and of.reach.op is not Op.DELETE and of.mount is None
         fields += [Moved(what="the look before its mount", old=None, new=None)] if alone else []
     moved = {_FIELDS[it] for it in _PLACE}
     node = at(of.label.old, "metadata", "name") if of.label else ABSENT

@@ -153,7 +153,7 @@ def test_json_has_the_facts_behind_the_comment(ops: Run, tmp_path: Path) -> None
     assert (status, err, out.count("\n")) == (0, "", 1)
     assert told["stack"] == "dev"
     assert told["verdict"] == "destructive"
-    assert told["counts"] == {"create": 3, "delete": 3, "update": 3}
+    assert told["counts"] == {"create": 4, "delete": 4, "update": 3}
     assert told["minions"]["renamed"] == [{"old": "minion-3", "new": "web-3", "same": "the same host and host key"}]
     assert [(it["subject"], it["op"], it["name"]) for it in told["destructive"]] == [("mount", "delete", "minion-3")]
     assert told["minions"]["after"] == 3

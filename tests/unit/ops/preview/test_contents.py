@@ -46,6 +46,15 @@ def test_the_same_files_are_published_again_after_a_publish_that_failed(ops: Run
     assert "### Others" not in out
 
 
+def test_a_publish_that_is_replaced_by_hand_is_not_told_as_one_that_failed(ops: Run) -> None:
+    digest = recorded("content")
+    for step in digest["steps"]:
+        if step["urn"].endswith(("content-publish", "content-intent")):
+            step["newState"]["inputs"] = step["oldState"]["inputs"]
+
+    assert "- **Content**: the same files, published again\n" in ops(*written(digest))[1]
+
+
 def test_the_manifest_in_a_form_of_another_version(ops: Run) -> None:
     digest = recorded("content")
     for step in digest["steps"]:
