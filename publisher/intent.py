@@ -10,6 +10,8 @@ import argparse
 import secrets
 from collections.abc import Sequence
 
+from connectors.ending import end
+
 
 def main(words: Sequence[str] | None = None) -> int:
     """Print the mark; 0, or 2 when it is used wrongly."""
@@ -23,4 +25,4 @@ def main(words: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    end(main())

@@ -11,6 +11,7 @@ from checks.errors import CheckError
 from checks.witness import witness
 from components.remote_script import RemoteScript
 from connectors import ssh
+from connectors.ending import end
 from connectors.selection import add_minion_options, chosen_minions
 from connectors.ssh import ConnectError
 from settings import SettingsError
@@ -70,4 +71,4 @@ def _parser() -> argparse.ArgumentParser:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    end(main())
