@@ -16,7 +16,7 @@ from settings import Bastion, Minion, Settings
 
 #: The project's own interpreter, relative to the project: the same text on every deployer's machine.
 PYTHON = ".venv/bin/python"
-#: A black-holed minion costs two tries of 10 s; without these two bounds it costs 11 tries of 15 s.
+#: Who falls silent after the look before a mount (15 s) costs two tries of 10 s; without these bounds 11 of 15 s.
 DIAL_TIMEOUT_SECONDS = 10
 DIAL_RETRIES = 1
 

@@ -2,7 +2,7 @@
 
 GlusterMount runs it before each mount, and a drain looks likewise before an unmount: what Pulumi's provider bounds is
 the TCP connection alone (pulumi-command 1.2.1, ``connection.go``). It waits for ever for a server that takes one and is
-silent (a machine out of memory, or whose disk hangs), and through a bastion for as long as that dials.
+silent, as on a machine out of memory, and through a bastion for as long as that dials.
 
 Without a bastion the server's first line is enough, and nothing is imported but for that: a hundred minions are a
 hundred of these commands. Through one somebody has to log in.
@@ -12,10 +12,11 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import socket
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from connectors.ending import end
@@ -24,6 +25,8 @@ TIMEOUT_SECONDS = 15
 _GREETING = b"SSH-"
 #: A server may say something else first (RFC 4253, 4.2), but not for ever.
 _MOST_BYTES = 1 << 13
+_SHOWN = 80
+_PAUSE_SECONDS = 1.0
 
 
 class UnreachedError(Exception):
@@ -40,11 +43,12 @@ def reach(entry: str) -> str:
         name, host, port = str(minion["name"]), str(minion["host"]), int(minion["port"])
     except (TypeError, KeyError) as error:
         raise ValueError(f"name, host and port are not all there ({error})") from None
+    until = time.monotonic() + TIMEOUT_SECONDS
     if minion.get("bastion"):
-        _log_in(minion)
+        _again(lambda: _log_in(minion, until), UnreachedError, until)
         return name
     try:
-        _greeted(host, port, time.monotonic() + TIMEOUT_SECONDS)
+        _again(lambda: _greeted(host, port, until), OSError, until)
     except OSError as error:
         from connectors.ssh import explain  # noqa: PLC0415 (half a second, for those who are not reached only)
 
@@ -52,30 +56,65 @@ def reach(entry: str) -> str:
     return name
 
 
+def _again(look: Callable[[], None], failure: type[Exception], until: float) -> None:
+    """``look``, and once more where it fails and there is time: sshd refuses some when many come (MaxStartups)."""
+    try:
+        look()
+    except failure:
+        if time.monotonic() + _PAUSE_SECONDS >= until:
+            raise
+        time.sleep(_PAUSE_SECONDS)
+        look()
+
+
 def _greeted(host: str, port: int, until: float) -> None:
-    """Wait for the line with which an SSH server begins. Raises OSError, TimeoutError being one."""
+    """Wait for the line with which an SSH server begins, at any of the host's addresses; each gets its share of time.
 
-    def left() -> float:
-        return max(0.001, until - time.monotonic())
+    Raises OSError, TimeoutError being one.
+    """
+    failure: OSError = TimeoutError()
+    addresses = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    for tried, (family, kind, protocol, _, address) in enumerate(addresses):
+        try:
+            by = time.monotonic() + _left(until) / (len(addresses) - tried)
+            with socket.socket(family, kind, protocol) as connection:
+                connection.settimeout(_left(by))
+                connection.connect(address)
+                _listen(connection, by)
+        except OSError as error:
+            failure = error
+        else:
+            return
+    raise failure
 
-    with socket.create_connection((host, port), timeout=left()) as connection:
-        heard = b""
-        while not any(line.startswith(_GREETING) for line in heard.split(b"\n")):
-            connection.settimeout(left())
-            more = connection.recv(1024)
-            if not more or len(heard) > _MOST_BYTES:
-                raise OSError("no SSH server answers there")
-            heard += more
+
+def _left(until: float) -> float:
+    if (left := until - time.monotonic()) <= 0:
+        raise TimeoutError
+    return left
 
 
-def _log_in(minion: Mapping[str, Any]) -> None:
+def _listen(connection: socket.socket, until: float) -> None:
+    heard = b""
+    while not any(line.startswith(_GREETING) for line in heard.split(b"\n")):
+        connection.settimeout(_left(until))
+        more = connection.recv(1024)
+        if not more or len(heard) > _MOST_BYTES:
+            first = heard[:_SHOWN].split(b"\n")[0].decode("ascii", errors="replace").strip()
+            raise OSError(f"no SSH server answers there, but says {first!r}" if first else "it hangs up at once")
+        heard += more
+
+
+def _log_in(minion: Mapping[str, Any], until: float) -> None:
     import asyncio  # noqa: PLC0415 (these take a second, so only where they are needed)
 
     from connectors import ssh  # noqa: PLC0415
     from settings import Minion  # noqa: PLC0415
 
+    entry = Minion.model_validate(minion)
+
     async def there_and_back() -> None:
-        connection = await ssh.connect(Minion.model_validate(minion), timeout=TIMEOUT_SECONDS)
+        connection = await ssh.connect(entry, timeout=max(1, math.ceil(until - time.monotonic())))
         connection.close()
         await connection.wait_closed()
 

@@ -279,7 +279,7 @@ def make_user_without_sudo(lab: Lab, machine: str) -> None:
 def wedged_sshd(lab: Lab, machine: str, port: int) -> Iterator[None]:
     """A stopped one: the kernel takes connections for it and nobody says a word, as on a machine out of memory."""
     unit = "wedged-sshd"
-    lab.exec(machine, ["systemd-run", "--quiet", "--unit", unit, "/usr/sbin/sshd", "-D", "-p", str(port)])
+    lab.exec(machine, ["systemd-run", "--quiet", "--collect", "--unit", unit, "/usr/sbin/sshd", "-D", "-p", str(port)])
     try:
         listens = ["sh", "-c", 'ss -Hltn "sport = :$1" | grep -q .', "sh", str(port)]
         eventually(lambda: lab.exec(machine, listens, check=False).returncode == 0, seconds=10, what="it listens")

@@ -96,6 +96,7 @@ def test_a_renamed_minion_keeps_its_mount_and_one_that_is_gone_for_good_is_dropp
             assert dropped.status == 0, dropped.text
         again = project.pulumi("up", "--yes", "--skip-preview")
         assert again.status == 0, again.text
+        assert "web-3" not in project.pulumi("stack", "--show-urns").out, "nothing of it is left in the state"
         assert {one.name: client(lab, one.name) for one in lab.minions() if one.name != minion} == {
             name: pid for name, pid in before.items() if name != minion
         }

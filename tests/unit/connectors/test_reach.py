@@ -68,19 +68,21 @@ def test_who_is_reached_without_a_bastion_is_only_listened_to(
 
 
 @contextmanager
-def saying(text: bytes) -> Iterator[int]:
-    """A port where each who connects is told ``text``, and then nothing for some seconds."""
+def saying(*texts: bytes) -> Iterator[int]:
+    """A port where each who connects is told the next of ``texts``; who is told the last one is not hung up on."""
     with socket.socket() as listening, ThreadPoolExecutor(1) as there:
         listening.bind(("127.0.0.1", 0))
         listening.listen()
 
         def serve() -> None:
-            connection, _ = listening.accept()
-            with connection:
-                connection.sendall(text)
-                connection.settimeout(5)
-                with suppress(OSError):
-                    connection.recv(1)
+            for text in texts:
+                connection, _ = listening.accept()
+                with connection:
+                    connection.sendall(text)
+                    connection.settimeout(5)
+                    if text == texts[-1]:
+                        with suppress(OSError):
+                            connection.recv(1)
 
         there.submit(serve)
         yield listening.getsockname()[1]
@@ -97,7 +99,7 @@ def test_a_server_may_say_something_else_first(loopback: Loopback) -> None:
         (b"", "does not answer within 1 s; check that the machine is up"),
         (b"SSH", "does not answer within 1 s; check that the machine is up"),
         (b"220 mail ready\r\n", "does not answer within 1 s"),
-        (b"x" * 20_000, "cannot be reached (no SSH server answers there); check the network"),
+        (b"x" * 20_000, f"cannot be reached (no SSH server answers there, but says '{'x' * 80}'); check the network"),
     ],
 )
 def test_who_is_no_ssh_server_that_is_well_is_given_up_on_in_time(
@@ -109,6 +111,22 @@ def test_who_is_no_ssh_server_that_is_well_is_given_up_on_in_time(
         assert reach.main(["--minion", entry_of(loopback.minion("minion-1", None).entry(port=port))]) == 1
         assert time.monotonic() - begun < 4
     assert f"error: minion minion-1: 127.0.0.1:{port} {reason}" in capsys.readouterr().err
+
+
+def test_a_dead_address_of_a_host_leaves_time_for_the_other(
+    loopback: Loopback, silent: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As of a name with an IPv6 address where no IPv6 is."""
+    minion = loopback.minion("minion-1", None)
+    both = [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", port)) for port in (silent, minion.port)]
+    monkeypatch.setattr(reach, "TIMEOUT_SECONDS", 4)
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: both)
+    assert reach.main(["--minion", entry_of(minion.entry(host="web-1.example"))]) == 0
+
+
+def test_a_server_that_is_asked_by_too_many_is_asked_again(loopback: Loopback) -> None:
+    with saying(b"Exceeded MaxStartups\r\n", b"SSH-2.0-x\r\n") as port:
+        assert reach.main(["--minion", entry_of(loopback.minion("minion-1", None).entry(port=port))]) == 0
 
 
 def test_a_port_that_is_closed_and_a_name_that_is_none_are_said(

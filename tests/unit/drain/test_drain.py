@@ -205,3 +205,11 @@ def test_a_machine_behind_a_bastion_is_looked_at_last(
     assert f"error: minion minion-1: 127.0.0.1:{minion.port} was not reached through its bastion" in done.err
     assert "nothing was unmounted there" in done.err
     assert "docs/operations.md" in done.err
+
+
+@pytest.mark.usefixtures("api")
+def test_what_is_no_entry_is_said_in_a_line(directory: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    done = drain(directory, capsys, "--minion", '{"name": "minion-1"}')
+
+    assert (done.status, done.out) == (1, "")
+    assert done.err == "error: --minion: no entry of an inventory: name, host and port are not all there ('host')\n"
