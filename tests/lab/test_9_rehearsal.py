@@ -153,7 +153,7 @@ def test_a_pull_request_is_previewed_applied_and_looked_after(
     assert json.loads(stacks.out) == [STACK]
     preview = str(rehearsal.jobs / "preview")
     previewed = rehearsal.passed("preview", "--stack", STACK, "--output", preview, lent=rehearsal.for_previews)
-    assert previewed.out == f"8 changes: stack `{STACK}`\n"
+    assert previewed.out == f"10 changes: stack `{STACK}`\n"
     rehearsal.passed("comment", f"{preview}/comment.md")
     gate = rehearsal.passed("gate", f"{preview}/facts.json")
     (posted,) = hub.comments
@@ -199,7 +199,7 @@ def test_a_pull_request_is_previewed_applied_and_looked_after(
 def decided_from(comment: str, project: Project, *, added: str, image: str, head: str) -> None:
     """What a reviewer sees: the verdict, each of the three changes and what it means, and nothing that is not so."""
     verdict, _, glance = comment.partition("\n\n")
-    assert verdict == f"## 8 changes: stack `{STACK}`"
+    assert verdict == f"## 10 changes: stack `{STACK}`"
     (line,) = [it for it in (project.directory / PAGE).read_text().splitlines() if NEW in it]
     content, *others = glance.partition("\n\n")[0].splitlines()
     assert content.startswith("- **Content**: 1 file changed; release `")
