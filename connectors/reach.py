@@ -43,10 +43,12 @@ def reach(entry: str) -> str:
         name, host, port = str(minion["name"]), str(minion["host"]), int(minion["port"])
     except (TypeError, KeyError) as error:
         raise ValueError(f"name, host and port are not all there ({error})") from None
-    until = time.monotonic() + TIMEOUT_SECONDS
     if minion.get("bastion"):
-        _again(lambda: _log_in(minion, until), UnreachedError, until)
+        log_in = _login(minion)
+        until = time.monotonic() + TIMEOUT_SECONDS
+        _again(lambda: log_in(until), UnreachedError, until)
         return name
+    until = time.monotonic() + TIMEOUT_SECONDS
     try:
         _again(lambda: _greeted(host, port, until), OSError, until)
     except OSError as error:
@@ -105,7 +107,8 @@ def _listen(connection: socket.socket, until: float) -> None:
         heard += more
 
 
-def _log_in(minion: Mapping[str, Any], until: float) -> None:
+def _login(minion: Mapping[str, Any]) -> Callable[[float], None]:
+    """What logs in and out again until a time, or raises UnreachedError."""
     import asyncio  # noqa: PLC0415 (these take a second, so only where they are needed)
 
     from connectors import ssh  # noqa: PLC0415
@@ -113,15 +116,18 @@ def _log_in(minion: Mapping[str, Any], until: float) -> None:
 
     entry = Minion.model_validate(minion)
 
-    async def there_and_back() -> None:
+    async def there_and_back(until: float) -> None:
         connection = await ssh.connect(entry, timeout=max(1, math.ceil(until - time.monotonic())))
         connection.close()
         await connection.wait_closed()
 
-    try:
-        asyncio.run(there_and_back())
-    except ssh.ConnectError as error:
-        raise UnreachedError(str(error)) from None
+    def log_in(until: float) -> None:
+        try:
+            asyncio.run(there_and_back(until))
+        except ssh.ConnectError as error:
+            raise UnreachedError(str(error)) from None
+
+    return log_in
 
 
 def main(words: Sequence[str] | None = None) -> int:

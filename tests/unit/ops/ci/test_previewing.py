@@ -35,7 +35,11 @@ def of_prod(name: str) -> str:
 def test_comment_and_facts(ci: Run, pulumi: FakePulumi, tmp_path: Path, on_a_pull_request: str) -> None:
     pulumi.says("preview", of_prod("volume"))
 
-    assert ci("preview", "--stack", "prod", "--output", "out/prod") == (0, "DESTRUCTIVE: stack `prod`, 10 changes\n", "")
+    assert ci("preview", "--stack", "prod", "--output", "out/prod") == (
+        0,
+        "DESTRUCTIVE: stack `prod`, 10 changes\n",
+        "",
+    )
 
     text = (tmp_path / "out" / "prod" / "comment.md").read_text()
     assert text.startswith("## DESTRUCTIVE: stack `prod`, 10 changes\n")
