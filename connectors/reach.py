@@ -17,6 +17,7 @@ import socket
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from connectors.ending import end
@@ -27,30 +28,32 @@ _GREETING = b"SSH-"
 _MOST_BYTES = 1 << 13
 _SHOWN = 80
 _PAUSE_SECONDS = 1.0
+_NO_ENTRY = "--minion: no entry of an inventory"
 
 
 class UnreachedError(Exception):
     """A minion did not answer. Names it, host:port, the reason and the remedy."""
 
 
+class EntryError(Exception):
+    """What was given as ``--minion`` is no entry of an inventory. Names what is wrong with it."""
+
+
 def reach(entry: str) -> str:
     """See that the minion of ``entry`` (``connectors.selection.entry_of``) answers; give its name.
 
-    Raises UnreachedError, and ValueError for what is no entry.
+    Raises UnreachedError, EntryError.
     """
-    minion = json.loads(entry)
     try:
+        minion = json.loads(entry)
         name, host, port = str(minion["name"]), str(minion["host"]), int(minion["port"])
+        look = _login(minion) if minion.get("bastion") else partial(_greeted, host, port)
     except (TypeError, KeyError) as error:
-        raise ValueError(f"name, host and port are not all there ({error})") from None
-    if minion.get("bastion"):
-        log_in = _login(minion)
-        until = time.monotonic() + TIMEOUT_SECONDS
-        _again(lambda: log_in(until), UnreachedError, until)
-        return name
-    until = time.monotonic() + TIMEOUT_SECONDS
+        raise EntryError(f"{_NO_ENTRY}: name, host and port are not all there ({error})") from None
+    except ValueError as error:
+        raise EntryError(f"{_NO_ENTRY}: {str(error).splitlines()[0]}") from None
     try:
-        _again(lambda: _greeted(host, port, until), OSError, until)
+        _again(look)
     except OSError as error:
         from connectors.ssh import explain  # noqa: PLC0415 (half a second, for those who are not reached only)
 
@@ -58,15 +61,16 @@ def reach(entry: str) -> str:
     return name
 
 
-def _again(look: Callable[[], None], failure: type[Exception], until: float) -> None:
+def _again(look: Callable[[float], None]) -> None:
     """``look``, and once more where it fails and there is time: sshd refuses some when many come (MaxStartups)."""
+    until = time.monotonic() + TIMEOUT_SECONDS
     try:
-        look()
-    except failure:
+        look(until)
+    except (OSError, UnreachedError):
         if time.monotonic() + _PAUSE_SECONDS >= until:
             raise
         time.sleep(_PAUSE_SECONDS)
-        look()
+        look(until)
 
 
 def _greeted(host: str, port: int, until: float) -> None:
@@ -140,8 +144,8 @@ def main(words: Sequence[str] | None = None) -> int:
     options = parser.parse_args(words)
     try:
         name = reach(options.minion)
-    except ValueError as error:
-        parser.error(f"--minion: no entry of an inventory: {str(error).splitlines()[0]}")
+    except EntryError as error:
+        parser.error(str(error))
     except UnreachedError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1

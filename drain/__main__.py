@@ -15,7 +15,7 @@ from collections.abc import Sequence
 
 from connectors.cluster import ClusterError, NotThereError, UnreachableError, add_cluster_options, chosen_cluster
 from connectors.ending import end
-from connectors.reach import UnreachedError, add_entry_option, reach
+from connectors.reach import EntryError, UnreachedError, add_entry_option, reach
 from drain.pods import DrainError, Node
 
 #: More than the 30 s a pod is given to end.
@@ -39,8 +39,8 @@ def main(words: Sequence[str] | None = None) -> int:
             file=sys.stderr,
         )
         return 1
-    except ValueError as error:
-        print(f"error: --minion: no entry of an inventory: {str(error).splitlines()[0]}", file=sys.stderr)
+    except EntryError as error:
+        print(f"error: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         print("error: interrupted", file=sys.stderr)
