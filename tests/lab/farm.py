@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -101,6 +104,29 @@ def publisher_in(project: Project) -> int:
         with suppress(OSError):  # it has just ended
             if Path(f"/proc/{pid}/cwd").resolve(strict=True) == project.directory:
                 return int(pid)
+    return 0
+
+
+def started(project: Project) -> subprocess.Popen[bytes]:
+    """An `up` in a process group of its own, so that all of it can be ended as a machine that loses power ends it."""
+    with (project.directory / "started.log").open("wb") as output:
+        return subprocess.Popen(
+            ["pulumi", "up", "--yes", "--skip-preview", "--non-interactive", "--color", "never"],
+            cwd=project.directory,
+            env={**os.environ, **project.lab.environment()},
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+
+
+def appeared(project: Project, up: subprocess.Popen[bytes]) -> int:
+    """The publisher that ``up`` starts, as soon as it does; 0 when it ends without one."""
+    while up.poll() is None:
+        if publisher := publisher_in(project):
+            return publisher
+        time.sleep(0.05)
     return 0
 
 

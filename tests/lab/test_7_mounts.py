@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import signal
 import subprocess
@@ -31,6 +30,7 @@ from tests.lab.farm import (
     publisher_in,
     report,
     serves,
+    started,
     visitor,
 )
 from tests.support.project import Done, Project, command, copy_of_project
@@ -185,20 +185,10 @@ def test_a_rotated_key_disturbs_no_mount(lab: Lab, project: Project) -> None:
 def test_an_up_killed_in_the_middle_is_taken_up_by_the_next(lab: Lab, project: Project) -> None:
     project.edit("content/helloworld.html", "Hello, world!", "Hello, half!")
     project.own_inventory()
-    environment = lab.environment()
-    log = project.directory / "up.log"
-    with log.open("wb") as output:
-        up = subprocess.Popen(
-            ["pulumi", "up", "--yes", "--skip-preview", "--non-interactive", "--color", "never"],
-            cwd=project.directory,
-            env={**os.environ, **environment},
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=subprocess.STDOUT,
-        )
-        eventually(lambda: publisher_in(project), seconds=60, what="it is publishing")
-        up.send_signal(signal.SIGKILL)
-        up.wait()
+    up = started(project)
+    eventually(lambda: publisher_in(project), seconds=60, what="it is publishing")
+    up.send_signal(signal.SIGKILL)
+    up.wait()
     # Nobody ends it, so it may well publish all of what this checkout never had, and the state knows nothing of it.
     eventually(lambda: not publisher_in(project), seconds=60, what="the publisher has ended")
     done = command([".venv/bin/python", "-m", "lab", "deploy"])

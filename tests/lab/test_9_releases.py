@@ -6,8 +6,6 @@ import json
 import os
 import shutil
 import signal
-import subprocess
-import time
 from collections.abc import Callable
 from contextlib import suppress
 from itertools import pairwise
@@ -16,7 +14,7 @@ import pytest
 
 from lab.context import CHECKOUT, Lab
 from tests.lab.conftest import eventually, get
-from tests.lab.farm import live, pods, publisher_in, report
+from tests.lab.farm import appeared, live, pods, report, started
 from tests.support.project import Project, command
 
 pytestmark = pytest.mark.usefixtures("serving")
@@ -74,18 +72,8 @@ def test_the_release_before_is_one_command_away_and_so_is_the_way_forward(
 def dies_after_its_flip(lab: Lab, project: Project) -> bool:
     """Run `up`, with content that is not live, and kill its publisher between flip and end; whether `up` failed."""
     was = live(lab)
-    up = subprocess.Popen(
-        ["pulumi", "up", "--yes", "--skip-preview", "--non-interactive"],
-        cwd=project.directory,
-        env={**os.environ, **lab.environment()},
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-    publisher = 0
-    while up.poll() is None and not publisher:
-        publisher = publisher_in(project)
-        time.sleep(0.02)
+    up = started(project)
+    publisher = appeared(project, up)
     while up.poll() is None and live(lab) == was:
         pass
     if publisher:

@@ -16,28 +16,12 @@ import pytest
 from lab.context import CHECKOUT, Lab
 from publisher.manifest import Manifest
 from tests.lab.conftest import eventually
-from tests.lab.farm import PAGE, all_serve, fault, live, pods, publisher_in, report
+from tests.lab.farm import PAGE, all_serve, appeared, fault, live, pods, report, started
 from tests.lab.trial import Trial, outcome, said
-from tests.support.project import Project, command, copy_of_project
+from tests.support.project import command, copy_of_project
 from tests.support.visitor import Visitor
 
 pytestmark = pytest.mark.timeout(0)
-
-UP = ["pulumi", "up", "--yes", "--skip-preview", "--non-interactive", "--color", "never"]
-
-
-def started(project: Project, argv: list[str]) -> subprocess.Popen[bytes]:
-    """A process group of its own, so that all of it can be ended as a machine that loses power ends it."""
-    with (project.directory / "killed.log").open("wb") as output:
-        return subprocess.Popen(
-            argv,
-            cwd=project.directory,
-            env={**os.environ, **project.lab.environment()},
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )
 
 
 def killed_after(running: subprocess.Popen[bytes], seconds: float) -> bool:
@@ -77,7 +61,7 @@ def test_an_up_killed_at_any_moment_is_taken_up(
             project.edit("Pulumi.dev.yaml", "replicas: 2", "replicas: 3")
         url = f"http://{lab.minions()[1].address}:30080/helloworld.html"
         with Visitor(url, PAGE) as seen:
-            killed += killed_after(started(project, UP), chance.uniform(0, 25))
+            killed += killed_after(started(project), chance.uniform(0, 25))
             deploy(lab)
         assert not seen.lies, "this page is the same in every release"
     report(record_property, killed=killed)
@@ -99,7 +83,7 @@ def test_a_deployer_killed_at_any_moment_leaves_one_whole_release(
         many.mkdir(exist_ok=True)
         for index in range(300):
             (many / f"{index}.txt").write_text(f"round {number}\n")
-        up = started(project, UP)
+        up = started(project)
         if publisher := appeared(project, up):
             time.sleep(chance.uniform(0, 3))
             with suppress(ProcessLookupError):  # done already
@@ -139,12 +123,3 @@ def test_a_publisher_that_is_cut_off_in_the_middle_is_taken_over_from(
     assert outcome(trial.publish())["action"] == "written"
     assert trial.seen_by_all() == {new}
     report(record_property, noticed=round(noticed, 1))
-
-
-def appeared(project: Project, up: subprocess.Popen[bytes]) -> int:
-    """The publisher that ``up`` starts, as soon as it does; 0 when it ends without one."""
-    while up.poll() is None:
-        if publisher := publisher_in(project):
-            return publisher
-        time.sleep(0.05)
-    return 0
