@@ -45,8 +45,8 @@ def _parser() -> argparse.ArgumentParser:
         check.add_argument(
             "--port", required=True, type=int, help="the port to ask (gate: the pods'; smoke: the Service's)"
         )
+        check.add_argument("--pods", required=True, type=int, help="how many pods there must be")
         check.add_argument("--release", required=True, help="the release that must be served")
-    gate.add_argument("--pods", required=True, type=int, help="how many pods there must be")
     gate.add_argument("--timeout", type=float, default=300, help="seconds until all are ready (default: 300)")
     gate.add_argument("--probe-path", default="", help="a page that each pod must answer, too (default: none)")
     smoke.add_argument("--cluster-ip", required=True, help="the Service's address")
@@ -71,6 +71,7 @@ async def _gate(options: argparse.Namespace) -> dict[str, object]:
 async def _smoke(options: argparse.Namespace) -> dict[str, object]:
     smoke = Smoke(
         controller=options.controller,
+        pods=options.pods,
         cluster_ip=options.cluster_ip,
         port=options.port,
         probe_path=options.probe_path,

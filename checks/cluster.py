@@ -30,13 +30,13 @@ class Pod:
 
 @dataclass(frozen=True, kw_only=True)
 class Controller:
-    """A ReplicationController: the number of pods it is to keep, and those it has.
+    """A ReplicationController's pods that count as its own.
 
-    ``others`` are the names of the farm's pods that other controllers made: while pods are rolled both serve.
+    ``others`` are the names of the farm's pods that do not, and may serve all the same: those that other controllers
+    made, while pods are rolled, and its own that are about to go.
     """
 
     name: str
-    replicas: int
     pods: tuple[Pod, ...]
     others: frozenset[str]
 
@@ -56,12 +56,12 @@ def controller(cluster: Cluster, name: str) -> Controller:
     )
     pods = cluster.ask(f"the pods {where}", cluster.core.list_namespaced_pod, cluster.namespace)["items"]
     pods.sort(key=lambda pod: str(pod["metadata"]["name"]))
-    own = [pod for pod in pods if any(owner["uid"] == found["metadata"]["uid"] for owner in _owners(pod))]
+    uid = found["metadata"]["uid"]
+    own = [pod for pod in pods if _counts(pod) and any(owner["uid"] == uid for owner in _owners(pod))]
     farm = found["metadata"].get("labels") or {}
     return Controller(
         name=name,
-        replicas=found["spec"]["replicas"],
-        pods=tuple(_pod(pod) for pod in own if _counts(pod)),
+        pods=tuple(_pod(pod) for pod in own),
         others=frozenset(
             pod["metadata"]["name"]
             for pod in pods

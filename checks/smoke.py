@@ -37,7 +37,8 @@ _FAULTS_SHOWN = 5
 class Seen:
     """What came back: how often each pod answered, with which release, how long the probes took, and every fault.
 
-    ``passed`` counts the answers of pods that another controller made, which are no concern of this check.
+    ``passed`` counts the answers of pods that another controller made or that are about to go, which are no concern of
+    this check.
     """
 
     served_by: Counter[str] = field(default_factory=Counter)
@@ -59,9 +60,13 @@ class Seen:
 
 @dataclass(frozen=True, kw_only=True)
 class Smoke:
-    """Connections to ``cluster_ip``:``port``, each asking ``probe_path``, the release and the pod's name."""
+    """Connections to ``cluster_ip``:``port``, each asking ``probe_path``, the release and the pod's name.
+
+    With 0 ``pods`` there is nobody to ask, and nothing is.
+    """
 
     controller: str
+    pods: int
     cluster_ip: str
     port: int
     probe_path: str
@@ -71,13 +76,13 @@ class Smoke:
     async def look(self, cluster: Cluster, minions: Sequence[Minion]) -> Seen:
         """Prove that the farm serves; raise CheckError with what it does instead."""
         seen = Seen()
-        controller = await asyncio.to_thread(pods.controller, cluster, self.controller)
-        if controller.replicas == 0:
+        if self.pods == 0:
             return seen
+        controller = await asyncio.to_thread(pods.controller, cluster, self.controller)
         async with witness(minions) as connection:
             await self._first_answer(connection)
             for _ in range(_ROUNDS):
-                await self._round(connection, max(_LEAST, _PER_POD * controller.replicas), controller.others, seen)
+                await self._round(connection, max(_LEAST, _PER_POD * self.pods), controller.others, seen)
                 controller = await asyncio.to_thread(pods.controller, cluster, self.controller)
                 missing = self._missing(controller, seen)
                 if seen.faults or not missing:
@@ -97,13 +102,13 @@ class Smoke:
         answered = [pod for pod in controller.pods if pod.name in seen.served_by]
         if self.affinity and (answered or seen.passed):
             return []
-        alone = controller.replicas > 1 and len(answered) <= 1
+        alone = self.pods > 1 and len(answered) <= 1
         missing = [
             f"{pod.name} on node {pod.node or '(none)'}" + ("" if pod.ready else f", which is not ready ({pod.why})")
             for pod in controller.pods
             if pod not in answered and (pod.ready or alone)
         ]
-        none_else = f"a second one, for there are {len(controller.pods)} instead of {controller.replicas}"
+        none_else = f"a second one, for there are {len(controller.pods)} instead of {self.pods}"
         return missing or ([none_else] if alone else [])
 
     async def _first_answer(self, connection: asyncssh.SSHClientConnection) -> None:

@@ -73,7 +73,8 @@ class WebService(pulumi.ComponentResource):
         smoke = farm.deployer_command(
             f"{name}-smoke",
             *("checks", "smoke", *farm.minion_words(), *farm.cluster_words()),
-            *("--controller", pods.controller, "--cluster-ip", web.spec["cluster_ip"]),
+            *("--controller", pods.controller, "--pods", str(pods.replicas)),
+            *("--cluster-ip", web.spec["cluster_ip"]),
             *("--port", str(service.port), "--probe-path", pods.probe_path),
             *("--release", pods.content.release),
             *(() if service.session_affinity == "None" else ("--affinity",)),

@@ -96,7 +96,6 @@ class Farm:
             WebPod(name=f"{CONTROLLER}-{n}", node=f"minion-{n % 2 + 1}", ip=f"127.0.0.{n + 10}", port=self.port)
             for n in range(count)
         ]
-        self.replicas = count
         self.cluster_ip = "127.0.0.5"
         self.balanced: list[WebPod] = list(self.pods)
         #: What the API server says to everything, and what it says of an object's events, by the object's name.
@@ -236,7 +235,7 @@ def _api_of(farm: Farm) -> type[BaseHTTPRequestHandler]:
                 self.reply(status, json.dumps({"kind": "Status", "message": message}).encode())
             elif path == f"{base}/replicationcontrollers/{CONTROLLER}":
                 metadata = {"name": CONTROLLER, "uid": "uid-of-the-controller", "labels": LABELS}
-                self.reply(200, json.dumps({"metadata": metadata, "spec": {"replicas": farm.replicas}}).encode())
+                self.reply(200, json.dumps({"metadata": metadata}).encode())
             elif path == f"{base}/pods":
                 self.reply(200, json.dumps({"items": [pod.manifest() for pod in farm.pods]}).encode())
             elif path == f"{base}/events":

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
 from tests.support.engine import Preview, Run
 from tests.support.stack import StackFiles
 from tests.support.template import CONTROLLER, container, template
@@ -73,6 +75,15 @@ def test_the_gate_and_nobody_else_waits_for_the_pods(stack: StackFiles, preview:
     assert after.one(CONTROLLER, "php").inputs == before.one(CONTROLLER, "php").inputs
     awaited = after.one(CONTROLLER, "php").inputs["metadata"]["annotations"]["pulumi.com/waitFor"]
     assert awaited == "jsonpath={.metadata.uid}", "what every object has as soon as it is there"
+
+
+@pytest.mark.parametrize("check", ["php-gate", "web-smoke"])
+def test_both_checks_run_again_when_pods_are_added_or_removed(stack: StackFiles, preview: Preview, check: str) -> None:
+    """Else `servedBy` would name pods that are gone."""
+    stack.values["php"]["replicas"] = 6
+    words = preview().one(LOCAL, check).inputs["update"].split()
+
+    assert words[words.index("--pods") + 1] == "6"
 
 
 def test_no_pods_are_not_waited_for(stack: StackFiles, preview: Preview) -> None:

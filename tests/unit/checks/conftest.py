@@ -26,13 +26,13 @@ class Check:
 
     def gate(self, *words: str, pods: int = 2) -> tuple[int, str, str]:
         """Run `checks gate`; give exit status, stdout and stderr."""
-        return self._run("gate", "--pods", str(pods), *words)
+        return self._run("gate", pods, *words)
 
-    def smoke(self, *words: str) -> tuple[int, str, str]:
+    def smoke(self, *words: str, pods: int = 2) -> tuple[int, str, str]:
         """Run the smoke check."""
-        return self._run("smoke", "--cluster-ip", self.farm.cluster_ip, "--probe-path", "/", *words)
+        return self._run("smoke", pods, "--cluster-ip", self.farm.cluster_ip, "--probe-path", "/", *words)
 
-    def _run(self, check: str, *words: str) -> tuple[int, str, str]:
+    def _run(self, check: str, pods: int, *words: str) -> tuple[int, str, str]:
         inventory = self.directory / "inventory.yaml"
         entries = [
             {"name": minion.name, "host": "127.0.0.1", "port": minion.port, "hostKey": minion.host_key}
@@ -48,6 +48,7 @@ class Check:
                 ",".join(f"{minion.name}@" for minion in self.minions),
             ),
             *("--kubeconfig", str(self.farm.kubeconfig), "--namespace", NAMESPACE, "--controller", CONTROLLER),
+            *("--pods", str(pods)),
             *("--port", str(self.farm.port), "--release", RELEASE, *words),
         )
         self.output.readouterr()

@@ -20,7 +20,7 @@ VERDICTS = {
     "minion-renamed": "## DESTRUCTIVE: stack `dev`, 11 changes",
     "minion-moved": "## DESTRUCTIVE: stack `dev`, 9 changes",
     "image": "## 3 changes: stack `dev`",
-    "scaled": "## 2 changes: stack `dev`",
+    "scaled": "## 3 changes: stack `dev`",
     "volume": "## DESTRUCTIVE: stack `dev`, 10 changes",
     "mount-path": "## DESTRUCTIVE: stack `dev`, 10 changes",
     "service": "## 2 changes: stack `dev`",
