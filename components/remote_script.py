@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 import shlex
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 _SCRIPTS = Path(__file__).with_name("scripts")
@@ -47,7 +48,7 @@ class RemoteScript:
     def _path(self) -> Path:
         return _SCRIPTS / f"{self.name}.sh"
 
-    @property
+    @cached_property
     def text(self) -> str:
         """The program as it travels: the file without its comments.
 

@@ -65,6 +65,10 @@ class Site:
         """What the slots hold. Fails where the volume is not mounted or the site directory is not ours."""
         return State.parse(await self._run("state"))
 
+    async def glance(self) -> State:
+        """The same, but by each slot's own word for what it holds: quick, and no proof."""
+        return State.parse(await self._run("glance"))
+
     async def log(self) -> list[Record]:
         """The release log, the oldest flip first."""
         return parse_log(await self._run("log"))

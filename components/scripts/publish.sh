@@ -9,6 +9,7 @@
 # changes both what is live and what is the previous release. `slots/releases.log` has a line of JSON for each such flip.
 #
 #   state                          one line of JSON: live, previous, what each slot holds, whether the site is ours
+#   glance                         the same, but by each slot's own word for what it holds: quick, and no proof
 #   log                            the release log, the oldest line first
 #   manifest SLOT                  the slot's manifest
 #   live                           one line of JSON: what this minion sees through `html`
@@ -39,6 +40,7 @@ ENDING_SECONDS=30 # how long the writers of a deployment that was cut off may ta
 STALE_SECONDS=1.1 # how long a mount may answer from what it knows of names and attributes (FUSE: 1 s by default), and a bit
 LOG_LINES=200 # the log keeps so many
 BUSY=75
+known='' # SLOT RELEASE: a slot that was seen to hold its release whole
 
 fail() { # WHAT REMEDY
     trap - EXIT
@@ -54,9 +56,14 @@ unexpected() { # whatever was not foreseen: the command that failed has already 
 # --- The mount ---
 
 find_mount() { # sets $device: the number of the volume's mount at $mount as `stat -c %d` gives it, '' for none
-    wanted=$(printf '%s' "$mount" | sed 's/\\/\\134/g; s/ /\\040/g; s/	/\\011/g')
+    wanted=$mount
+    case $mount in
+        *[\\\ \	]*) wanted=$(printf '%s' "$mount" | sed 's/\\/\\134/g; s/ /\\040/g; s/	/\\011/g') ;;
+    esac
     device='' other=''
-    # Not in a subshell: /proc/self is whoever opens it. The last line for a mountpoint is the one on top.
+    # A node that runs pods has a hundred mounts, and a shell reads them byte by byte.
+    lines=$(grep -F -- " $wanted " "/proc/$$/mountinfo") || lines=''
+    # The last line for a mountpoint is the one on top.
     while read -r _ _ numbers _ point rest; do
         [ "$point" = "$wanted" ] || continue
         case " $rest" in
@@ -64,7 +71,9 @@ find_mount() { # sets $device: the number of the volume's mount at $mount as `st
             *' - fuse.glusterfs '*) device='' other="${rest##* - fuse.glusterfs }" ;;
             *) device='' other='' ;;
         esac
-    done </proc/self/mountinfo
+    done <<EOF
+$lines
+EOF
     [ -z "$device" ] || device=$((((${device#*:} & ~255) << 12) | (${device%:*} << 8) | (${device#*:} & 255)))
 }
 
@@ -129,6 +138,15 @@ release_of() { # SLOT: the release that the slot holds whole, '' when it is abse
     fi
 }
 
+holds() { # SLOT RELEASE: whether the slot holds it whole; looked at once, for nobody else writes while we hold the lock
+    [ "$known" != "$1 $2" ] || return 0
+    [ "$(release_of "$1")" = "$2" ] && known="$1 $2"
+}
+
+said_by() { # SLOT: the release that by its own word it holds whole
+    [ ! -f "slots/$1.manifest" ] || told_by "$1"
+}
+
 seconds() { # SLOT: sets $since and $left: when it last went live, and when that was undone; 0 for never
     since=0
     left=0
@@ -147,6 +165,14 @@ known_slot() { # SLOT
 }
 
 state() {
+    of_site release_of
+}
+
+glance() {
+    of_site said_by
+}
+
+of_site() { # FUNCTION: says the state, by that for what a slot holds
     enter_mount
     if [ ! -e "$site" ] && [ ! -L "$site" ]; then
         [ ! -e ".$site.adopting/slots/a" ] || fail "the adoption of $mount/$site was cut off" "run \`python -m ops adopt\`"
@@ -154,14 +180,18 @@ state() {
         return
     fi
     enter_site
-    tell_state
+    tell_slots "$1"
 }
 
-tell_state() { # in the site's directory
+tell_state() {
+    tell_slots release_of
+}
+
+tell_slots() { # FUNCTION: in the site's directory
     find_live
     printf '{"live": %s, "previous": %s, "slots": {"a": %s, "b": %s, "c": %s}, ' \
         "$(json "$live")" "$(json "$previous")" \
-        "$(json "$(release_of a)")" "$(json "$(release_of b)")" "$(json "$(release_of c)")"
+        "$(json "$("$1" a)")" "$(json "$("$1" b)")" "$(json "$("$1" c)")"
     printf '"told": {"a": %s, "b": %s, "c": %s}, ' \
         "$(json "$(told_by a)")" "$(json "$(told_by b)")" "$(json "$(told_by c)")"
     went=''
@@ -376,7 +406,9 @@ commit() { # TOKEN SLOT RELEASE
     ln -s /etc/glusterfarm/pod/name "slots/$2/glusterfarm-pod"
     still_ours "$1"
     mv -fT "slots/$2.manifest.new" "slots/$2.manifest"
-    [ "$(release_of "$2")" = "$3" ] || fail "slot $2 of $mount/$site did not keep what was written" "run again"
+    # What lies there now was read above, and has only been renamed.
+    [ "$(said_by "$2")" = "$3" ] || fail "slot $2 of $mount/$site did not keep what was written" "run again"
+    known="$2 $3"
 }
 
 # --- The release log ---
@@ -418,7 +450,7 @@ recorded() { # the flip has been: so has its line
 }
 
 changes() { # SLOT SLOT, '' for nothing: what the second holds, and in what it differs, as members of an object
-    if [ -z "$2" ] || [ -z "$(release_of "$2")" ] || { [ -n "$1" ] && [ -z "$(release_of "$1")" ]; }; then
+    if [ -z "$2" ] || ! is_whole "$2" || { [ -n "$1" ] && ! is_whole "$1"; }; then
         printf '"files": null, "bytes": null, "added": null, "changed": null, "removed": null'
         return
     fi
@@ -426,18 +458,24 @@ changes() { # SLOT SLOT, '' for nothing: what the second holds, and in what it d
     [ -z "$1" ] || was=slots/$1.manifest
     # shellcheck disable=SC2016 # awk's own fields
     awk '
+        function path(line) { sub(/^[^ ]* [^ ]* [^ ]* /, "", line); return line }
         $1 == "dir" { next }
-        { path = $0; sub(/^[^ ]* [^ ]* [^ ]* /, "", path); entry = $1 " " $3 }
-        old { had[path] = entry; removed++; next }
+        old { gone[$0]; next }
         $1 != "link" { files++; bytes += $2 }
-        !(path in had) { added++; next }
-        { removed-- }
-        had[path] != entry { changed++ }
+        $0 in gone { delete gone[$0]; next } # nearly all: so no path is cut out of them
+        { came[path($0)] }
         END {
+            for (line in gone) if (path(line) in came) { changed++; delete came[path(line)] } else removed++
+            for (each in came) added++
             printf "\"files\": %d, \"bytes\": %.0f, ", files, bytes
             printf "\"added\": %d, \"changed\": %d, \"removed\": %d", added, changed, removed
         }
     ' old=1 "$was" old= "slots/$2.manifest"
+}
+
+is_whole() { # SLOT
+    told=$(told_by "$1")
+    [ -n "$told" ] && holds "$1" "$told"
 }
 
 # --- Going live ---
@@ -445,7 +483,7 @@ changes() { # SLOT SLOT, '' for nothing: what the second holds, and in what it d
 flip() { # TOKEN SLOT RELEASE NOTE
     write_as "$1"
     known_slot "$2"
-    [ "$(release_of "$2")" = "$3" ] || fail "slot $2 of $mount/$site does not hold release $3" "run again"
+    holds "$2" "$3" || fail "slot $2 of $mount/$site does not hold release $3" "run again"
     [ "$live" != "$2" ] || return 0
     record "$2" "$4"
     put_before "$2" "${live:--} $(date +%s)"
@@ -527,7 +565,7 @@ main() {
     trap 'unexpected $?' EXIT
     case $site in '' | . | .. | */*) fail "'$site' is no directory name" "correct content.site" ;; esac
     case $verb in
-        state | log | manifest | live | paths | distrust | remove | flip | unflip) "$verb" "$@" </dev/null ;;
+        state | glance | log | manifest | live | paths | distrust | remove | flip | unflip) "$verb" "$@" </dev/null ;;
         digests | link_digests | hold | begin | extract | commit | release) "$verb" "$@" ;;
         *) fail "'$verb' is no verb of publish.sh" "this is a mistake of the caller" ;;
     esac

@@ -7,6 +7,7 @@ import os
 import stat
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -150,6 +151,22 @@ def test_the_state_tells_live_previous_and_what_is_whole(locked: Volume) -> None
 
 
 # --- Writing ---
+
+
+def test_a_glance_tells_the_same_by_each_slots_own_word(locked: Volume) -> None:
+    one = locked.publish("a", {b"x": b"1"})
+    locked.publish("b", {b"x": b"2"})
+    locked.run("begin", TOKEN, "c", "fresh")
+
+    def glance() -> dict[str, Any]:
+        return {name: told for name, told in json.loads(locked.run("glance")).items() if name != "now"}
+
+    seen = locked.state()
+    assert seen.pop("now") > 0
+    assert glance() == seen
+    with (locked.path / "slots" / "a.manifest").open("a") as manifest:
+        manifest.write("damage")
+    assert (locked.state()["slots"]["a"], glance()["slots"]["a"]) == (None, one)
 
 
 def test_what_is_written_has_plain_modes_and_hostile_names_survive(locked: Volume) -> None:
