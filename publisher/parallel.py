@@ -11,7 +11,11 @@ from publisher.manifest import Entry
 FILE_BYTES = 1 << 14
 _BATCH_BYTES = 1 << 25
 _PART_BYTES = 1 << 19
-_SHARE_BYTES = 1 << 20
+#: The smallest share is so much, or where each has more than four times that to do, more; up to so much. To begin one,
+#: where it is written and where it is read, costs as much as some ten files.
+_LEAST_SHARE_BYTES = 1 << 20
+_MOST_LEAST_SHARE_BYTES = 1 << 22
+_SHARES_EACH = 4
 
 
 def in_parts(entries: Sequence[Entry], count: int) -> list[Sequence[Entry]]:
@@ -35,10 +39,11 @@ def in_shares(entries: Sequence[Entry], count: int) -> Iterator[Sequence[Entry]]
     They get smaller, so that all are through at the same time and the last that is done is little.
     """
     left = sum(entry.size + FILE_BYTES for entry in entries)
+    least = min(max(left // (_SHARES_EACH * count), _LEAST_SHARE_BYTES), _MOST_LEAST_SHARE_BYTES)
     start = size = 0
     for at, entry in enumerate(entries):
         size += entry.size + FILE_BYTES
-        if size >= max(_SHARE_BYTES, left // (2 * count)):
+        if size >= max(least, left // (2 * count)):
             yield entries[start : at + 1]
             start, left, size = at + 1, left - size, 0
     if start < len(entries):
