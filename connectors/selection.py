@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from settings import Minion, Mistake, SettingsError, load_inventory
+if TYPE_CHECKING:
+    from settings import Minion
 
 
 def add_minion_options(parser: argparse.ArgumentParser) -> None:
@@ -24,6 +26,9 @@ def add_minion_options(parser: argparse.ArgumentParser) -> None:
 
 def chosen_minions(options: argparse.Namespace) -> tuple[Minion, ...]:
     """The inventory's entries of the minions named. Raises SettingsError for one that is not there."""
+    # With pydantic it takes half a second, in which who parses the words may have begun something.
+    from settings import Mistake, SettingsError, load_inventory  # noqa: PLC0415
+
     known = {minion.name: minion for minion in load_inventory(options.inventory).minions}
     names = [word.partition("@")[0] for word in options.minions.split(",") if word]
     if missing := [name for name in names if name not in known]:

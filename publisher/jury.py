@@ -7,10 +7,12 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from connectors.cluster import Cluster, add_cluster_options, is_ready
-from settings import StackConfig
+
+if TYPE_CHECKING:
+    from settings import StackConfig
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -6,7 +6,7 @@ import asyncio
 import os
 import time
 from asyncio import sleep
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -36,10 +36,13 @@ GRACE_SECONDS = 10
 
 @dataclass(frozen=True, kw_only=True)
 class Order:
-    """What to publish (``source``, with its manifest), where, and who must confirm it."""
+    """What to publish, where, and who must confirm it.
+
+    ``read`` gives the manifest of the directory ``source``; it may take its time, in which the minions are reached.
+    """
 
     source: Path
-    manifest: Manifest
+    read: Callable[[], Manifest]
     place: Place
     jury: Jury = field(default_factory=Jury)
     grace: float = GRACE_SECONDS
@@ -63,26 +66,32 @@ class Outcome:
 
 
 async def publish(minions: Sequence[Minion], order: Order, progress: Progress) -> Outcome:
-    """Make ``order.manifest`` live. Raises PublishError, ConnectError, ManifestError.
+    """Make what ``order`` reads live. Raises PublishError, ConnectError, and what reading raises.
 
     Whatever happens, and whenever: what was live stays live and whole until the new release is proven to be
     there, and then it stays as the previous one.
     """
     began = time.monotonic()
-    release, seen = order.manifest.release, dict[str, State]()
+    seen = dict[str, State]()
 
     async def proof(site: Site) -> None:
-        seen[site.minion.name] = await site.state()
+        seen[site.minion.name] = await site.glance()
 
-    committed = asyncio.create_task(asyncio.to_thread(commit_of, order.source, order.manifest))
-    async with assemble(minions, order.place, jury=order.jury, turn=release, say=progress.say, proof=proof) as crew:
-        commit = await committed
-        before = seen[crew.publisher.minion.name]
-        async with deploying(crew, progress, seen=before, release=release) as deployment:
-            slot, action, delta = await _Run(deployment=deployment, order=order, commit=commit).carry_out()
-    files = [entry for entry in order.manifest.entries if entry.is_file]
+    reading = asyncio.create_task(_read(order))
+    try:
+        # Only of a sample it matters what is published: another release is verified by others.
+        turn = "" if order.jury.sample is None else (await reading)[0].release
+        async with assemble(minions, order.place, jury=order.jury, turn=turn, say=progress.say, proof=proof) as crew:
+            manifest, commit = await reading
+            before = seen[crew.publisher.minion.name]
+            async with deploying(crew, progress, seen=before, release=manifest.release) as deployment:
+                run = _Run(deployment=deployment, order=order, manifest=manifest, commit=commit)
+                slot, action, delta = await run.carry_out()
+    finally:
+        reading.cancel()
+    files = [entry for entry in manifest.entries if entry.is_file]
     return Outcome(
-        release=release,
+        release=manifest.release,
         slot=slot,
         action=action,
         files=len(files),
@@ -93,6 +102,12 @@ async def publish(minions: Sequence[Minion], order: Order, progress: Progress) -
         verified_by=crew.verified,
         seconds=round(time.monotonic() - began, 2),
     )
+
+
+async def _read(order: Order) -> tuple[Manifest, str | None]:
+    """The manifest, and the commit that it is at."""
+    manifest = await asyncio.to_thread(order.read)
+    return manifest, await asyncio.to_thread(commit_of, order.source, manifest)
 
 
 async def remove(minions: Sequence[Minion], place: Place, *, release: str) -> bool:
@@ -114,10 +129,11 @@ class _Run:
 
     deployment: Deployment
     order: Order
+    manifest: Manifest
     commit: str | None
 
     async def carry_out(self) -> tuple[Slot, Literal["unchanged", "flipped", "written"], Delta]:
-        manifest, deployment = self.order.manifest, self.deployment
+        manifest, deployment = self.manifest, self.deployment
         state = deployment.state
         decision = decide(state, manifest.release)
         nothing = Delta(remove=(), directories=(), write=(), gone=0)
@@ -137,7 +153,7 @@ class _Run:
                 return slot, "written", delta
 
     async def _write(self, state: State, decision: Write) -> Delta:
-        manifest, slot = self.order.manifest, decision.slot
+        manifest, slot = self.manifest, decision.slot
         deployment, progress = self.deployment, self.deployment.progress
         base = None if decision.base is None else await deployment.manifest(slot, decision.base)
         delta = Delta.between(base, manifest)
@@ -156,7 +172,7 @@ class _Run:
         publisher, token = self.deployment.crew.publisher, self.deployment.token
         with progress.phase(
             "writing",
-            f"writing {len(delta.write)} of {len(self.order.manifest.entries)} files and removing {delta.gone}"
+            f"writing {len(delta.write)} of {len(self.manifest.entries)} files and removing {delta.gone}"
             f" in slot {slot} through {publisher.minion.name}",
             files=len(entries),
             size=sum(entry.size for entry in entries if entry.is_file),

@@ -12,6 +12,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 
 import pytest
 
@@ -53,7 +54,7 @@ def test_readers_see_whole_releases_through_twenty_publishes(
             digest = trial.content(numbered(number))
             order = Order(
                 source=trial.source,
-                manifest=Manifest.of(trial.source),
+                read=partial(Manifest.of, trial.source),
                 place=Place(mount=MOUNT, volume="MyVolume", site=trial.name),
                 grace=GRACE_SECONDS,
             )

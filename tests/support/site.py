@@ -11,6 +11,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 from publisher.history import Record, parse_log
@@ -64,7 +65,7 @@ class PublishedSite:
             self.content(tree)
         order = Order(
             source=self.source,
-            manifest=Manifest.of(self.source),
+            read=partial(Manifest.of, self.source),
             place=Place(mount=str(self.volume), volume="MyVolume", site="php"),
             grace=grace,
             jury=jury or Jury(),

@@ -9,6 +9,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -16,7 +17,7 @@ from publisher.remote import PublishError
 from tests.support.site import ONE, THREE, TWO, PublishedSite, verb_of
 from tests.support.trees import Tree
 
-VERBS = ("state", "hold", "begin", "extract", "digests", "release", "live")
+VERBS = ("glance", "hold", "begin", "extract", "digests", "release", "live")
 LARGE: Tree = THREE | {b"large": (os.urandom(1 << 24), False)}
 
 
@@ -129,3 +130,22 @@ def test_a_deployer_that_lost_the_lock_cannot_flip(site: PublishedSite) -> None:
     with pytest.raises(PublishError, match="no longer holds the lock"):
         site.publish(TWO)
     assert site.live() == ONE
+
+
+def test_an_interrupt_while_the_content_is_read_ends_what_reads_it(site: PublishedSite) -> None:
+    site.content(ONE)
+    with (site.source / "large").open("wb") as file:
+        file.truncate(1 << 36)  # takes longer to read than any test
+    deployer = site.start()
+    children = Path(f"/proc/{deployer.pid}/task/{deployer.pid}/children")
+    while not all(minion.commands for minion in site.minions):
+        time.sleep(0.05)
+        assert deployer.poll() is None
+    (reader,) = map(int, children.read_text().split())
+    deployer.send_signal(signal.SIGINT)
+    _, said = deployer.communicate(timeout=10)
+    assert deployer.returncode == 1
+    assert said == "error: interrupted; what is live is whole, run again to converge\n"
+    with pytest.raises(ProcessLookupError):
+        os.kill(reader, 0)
+    assert not site.path.exists()

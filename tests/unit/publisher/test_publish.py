@@ -57,7 +57,7 @@ def test_the_same_content_again_writes_nothing_and_is_verified(site: PublishedSi
     outcome = site.publish()
     assert (outcome.action, outcome.written, outcome.removed) == ("unchanged", 0, 0)
     verbs = {verb_of(command) for minion in site.minions for command in minion.commands}
-    assert verbs == {"state", "hold", "live"}
+    assert verbs == {"glance", "hold", "live"}
     assert "live" in {verb_of(command) for command in site.minions[1].commands}
 
 
