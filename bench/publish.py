@@ -4,7 +4,7 @@ All copy the same content to the same volume through the same minion, in turn. O
 through every other minion and then makes it live, for all to see at once. Measured is `python -m publisher`, its start
 included. After the first publishes: ten files of the content change, round by round; nothing changes; the content is
 what it was before. `peers` write into a directory of their own, in place. `least` is what no publish that every minion
-confirms can do without: a connection to each, side by side, by ssh.
+confirms can do without: plain tars and sha256sum at once, or where little changed a connection to each by ssh.
 
     make bench-publish          or: python -m bench.publish [--files N] [--rounds N] [--latency MS,...] [--json]
     python -m bench.publish --inventory FILE --mount-path DIR --volume NAME    on minions of yours instead of the lab's
@@ -37,7 +37,7 @@ import yaml
 if not __package__:  # as a file, `python bench/NAME.py`: the checkout takes the place of this directory
     sys.path[0] = str(Path(__file__).parents[1])
 
-from bench.contenders import OURS, Contender, Ground, Least, Publisher, Rsync, Sftp, Tar
+from bench.contenders import OURS, Contender, Ground, Least, LeastFirst, Publisher, Rsync, Sftp, Tar
 from bench.figures import Ratio, Series, tell
 from bench.proxy import Proxy, proxied
 from connectors import KEY_VARIABLE
@@ -241,6 +241,7 @@ def _race(
             series=series,
             ours=Publisher(ground=ground),
             least=Least(ground=ground),
+            least_first=LeastFirst(ground=ground),
             peers={name: peers[name] for name in chosen.peers},
             content=content,
             rounds=chosen.rounds,
@@ -264,6 +265,7 @@ class _Race:
     series: Series
     ours: Publisher
     least: Least
+    least_first: LeastFirst
     peers: Mapping[str, Contender]
     content: Content
     rounds: int
@@ -273,13 +275,13 @@ class _Race:
 
     def clear(self) -> None:
         """Leave nothing on the volume."""
-        for contender in (self.ours, *self.peers.values()):
+        for contender in (self.ours, self.least_first, *self.peers.values()):
             contender.clear()
 
     def first(self) -> None:
         """Everything to where nothing is; what the last round left there stays."""
         self.content.change(0)
-        contenders: dict[str, Contender] = {OURS: self.ours, **self.peers}
+        contenders: dict[str, Contender] = {OURS: self.ours, self.least_first.name: self.least_first, **self.peers}
         names = list(contenders)
         for turn in range(self.rounds):
             at = turn % len(names)
