@@ -57,7 +57,8 @@ def controller(cluster: Cluster, name: str) -> Controller:
     pods = cluster.ask(f"the pods {where}", cluster.core.list_namespaced_pod, cluster.namespace)["items"]
     pods.sort(key=lambda pod: str(pod["metadata"]["name"]))
     uid = found["metadata"]["uid"]
-    own = [pod for pod in pods if _counts(pod) and any(owner["uid"] == uid for owner in _owners(pod))]
+    made = [pod for pod in pods if any(owner["uid"] == uid for owner in _owners(pod))]
+    own = [pod for pod in made if _counts(pod)]
     farm = found["metadata"].get("labels") or {}
     return Controller(
         name=name,
@@ -66,9 +67,14 @@ def controller(cluster: Cluster, name: str) -> Controller:
             pod["metadata"]["name"]
             for pod in pods
             if pod not in own
-            and farm
-            and farm.items() <= pod["metadata"].get("labels", {}).items()
-            and any(owner["kind"] == "ReplicationController" for owner in _owners(pod))
+            and (
+                pod in made
+                or (
+                    farm
+                    and farm.items() <= pod["metadata"].get("labels", {}).items()
+                    and any(owner["kind"] == "ReplicationController" for owner in _owners(pod))
+                )
+            )
         ),
     )
 

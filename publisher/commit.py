@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import re
 import subprocess
 from bisect import bisect_left
 from pathlib import Path
 from typing import Final
 
-from connectors import KEY_VARIABLE
+from publisher.environment import without_secrets
 from publisher.manifest import Manifest
 
 _SECONDS: Final = 10
@@ -47,15 +46,10 @@ def _dirty(status: bytes, inside: bytes, manifest: Manifest) -> bool:
 
 def _git(source: Path, *words: str) -> bytes | None:
     # Inside a hook of git its variables name another repository. And git runs what a repository's configuration says.
-    environment = {
-        name: value
-        for name, value in os.environ.items()
-        if not name.startswith(("GIT_", "PULUMI_")) and name != KEY_VARIABLE
-    }
     try:
         return subprocess.run(
             ["git", "-C", str(source), "-c", "core.fsmonitor=false", *words],
-            env=environment | {"GIT_OPTIONAL_LOCKS": "0"},
+            env=without_secrets() | {"GIT_OPTIONAL_LOCKS": "0"},
             stdin=subprocess.DEVNULL,
             capture_output=True,
             timeout=_SECONDS,

@@ -32,7 +32,7 @@ SHORT_DIGEST: Final = 12
 #: A plan of more entries than this has a line a directory.
 PLAN_LINES: Final = 2000
 _NO_DIGEST: Final = "-"
-_LINE: Final = re.compile(r"(644|755|link|dir) (\d+) ([0-9a-f]{64}|-) (\S.*| .*)", re.DOTALL)
+_LINE: Final = re.compile(r"(644|755|link|dir) (\d+) ([0-9a-f]{64}|-) (.+)", re.DOTALL)
 _ESCAPE: Final = re.compile(rb"\\x([0-9a-f]{2})")
 # Bytes that are no UTF-8 come out of surrogateescape as U+DC80..U+DCFF. Not isprintable(): what that says depends on
 # Python's version, and the release would too.

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
+from connectors.ssh import ConnectError
 from publisher.commit import commit_of
 from publisher.crew import assemble
 from publisher.delta import Delta
@@ -20,7 +21,7 @@ from publisher.jury import NOBODY, Jury
 from publisher.manifest import Entry, Manifest
 from publisher.parallel import in_shares, together
 from publisher.progress import Progress
-from publisher.remote import Place, Site
+from publisher.remote import Place, PublishError, Site
 from publisher.sending import send
 from publisher.slots import Flip, Slot, State, Unchanged, Write, decide
 from publisher.stream import TarStream
@@ -87,6 +88,9 @@ async def publish(minions: Sequence[Minion], order: Order, progress: Progress) -
             async with deploying(crew, progress, seen=before, release=manifest.release) as deployment:
                 run = _Run(deployment=deployment, order=order, manifest=manifest, commit=commit)
                 slot, action, delta = await run.carry_out()
+    except (PublishError, ConnectError):
+        await reading  # what is wrong here is told before what is wrong there
+        raise
     finally:
         reading.cancel()
     files = [entry for entry in manifest.entries if entry.is_file]

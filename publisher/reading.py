@@ -1,20 +1,23 @@
 """The manifest of a content directory, read by a process of its own.
 
 To load what speaks SSH and to reach the minions takes a publish about as long as to hash ten thousand files, and both
-want a processor: so they go side by side. ``python -m publisher.reading SOURCE`` prints the manifest, or says on
-stderr what cannot be published and ends with 3.
+want a processor: so they go side by side. ``python -m publisher.reading SOURCE`` prints the manifest, or what cannot
+be published and why, and ends with 3 then. It ends, too, when its stdin does: with whoever waits for it.
 """
 
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
+import threading
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 from connectors.ending import end
+from publisher.environment import without_secrets
 from publisher.manifest import Manifest, ManifestError
 
 _HOME = Path(__file__).parents[1]
@@ -27,13 +30,15 @@ class Reading:
     def __init__(self, source: Path) -> None:
         """Begin."""
         self._source = source
+        its_end, self._lifeline = os.pipe()
+        path = os.pathsep.join(filter(None, (str(_HOME), os.environ.get("PYTHONPATH"))))
         self._process = subprocess.Popen(
             [sys.executable, "-m", __name__, str(source)],
-            stdin=subprocess.DEVNULL,
+            stdin=its_end,
             stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            env={**os.environ, "PYTHONPATH": str(_HOME)},
+            env={**without_secrets(), "PYTHONPATH": path},
         )
+        os.close(its_end)
 
     @property
     def process(self) -> int:
@@ -48,29 +53,39 @@ class Reading:
     ) -> None:
         self._process.kill()
         self._process.wait()
+        os.close(self._lifeline)
 
     def manifest(self) -> Manifest:
         """Wait for it. Raises ManifestError, which names what cannot be published; to be called once."""
-        text, said = self._process.communicate()
-        if self._process.returncode == _REFUSED:
-            raise ManifestError(said.decode().strip())
-        if self._process.returncode:
+        text, _ = self._process.communicate()
+        said, status = text.decode(errors="surrogateescape"), self._process.returncode
+        if status == _REFUSED:
+            raise ManifestError(said)
+        if status or not said:
+            remedy = "see that the machine has memory left" if status < 0 else "see what it said above"
             raise ManifestError(
-                f"{self._source} was not read to its end: what read it ended with status {self._process.returncode};"
-                " see that the machine has memory left, then run again"
+                f"{self._source} was not read to its end: what read it ended with status {status};"
+                f" {remedy}, then run again"
             )
-        return Manifest.parse(text.decode())
+        return Manifest.parse(said)
 
 
 def main(source: str) -> int:
-    """Print the manifest of ``source``; 0, or 3 with the reason on stderr."""
+    """Print the manifest of ``source``; 0, or 3 with the reason instead."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # who is interrupted is whoever waits, and ends us
+    threading.Thread(target=_end_with_stdin, daemon=True).start()
     try:
-        text = Manifest.of(Path(source)).text
+        said, status = Manifest.of(Path(source)).text, 0
     except ManifestError as error:
-        sys.stderr.buffer.write(f"{error}\n".encode())
-        return _REFUSED
-    sys.stdout.buffer.write(text.encode())
-    return 0
+        said, status = str(error), _REFUSED
+    sys.stdout.buffer.write(said.encode(errors="surrogateescape"))
+    return status
+
+
+def _end_with_stdin() -> None:
+    while os.read(0, 1):
+        pass
+    os._exit(1)
 
 
 if __name__ == "__main__":

@@ -61,19 +61,28 @@ find_mount() { # sets $device: the number of the volume's mount at $mount as `st
         *[\\\ \	]*) wanted=$(printf '%s' "$mount" | sed 's/\\/\\134/g; s/ /\\040/g; s/	/\\011/g') ;;
     esac
     device='' other=''
-    # A node that runs pods has a hundred mounts, and a shell reads them byte by byte.
+    # A node that runs pods has a hundred mounts, and a shell reads them byte by byte. This shell's own table, not that
+    # of grep, which may be another where somebody bound one over it.
     lines=$(grep -F -- " $wanted " "/proc/$$/mountinfo") || lines=''
-    # The last line for a mountpoint is the one on top.
-    while read -r _ _ numbers _ point rest; do
+    set -f
+    IFS='
+'
+    # shellcheck disable=SC2086 # a word a line
+    set -- $lines
+    unset IFS
+    set +f
+    for line do # ID PARENT MAJOR:MINOR ROOT POINT REST; the last one for a mountpoint is the one on top
+        rest=${line#* * }
+        numbers=${rest%% *}
+        rest=${rest#* * }
+        point=${rest%% *}
         [ "$point" = "$wanted" ] || continue
-        case " $rest" in
+        case " ${rest#* }" in
             *" - fuse.glusterfs "*":$volume "* | *" - fuse.glusterfs "*":/$volume "*) device=$numbers other='' ;;
             *' - fuse.glusterfs '*) device='' other="${rest##* - fuse.glusterfs }" ;;
             *) device='' other='' ;;
         esac
-    done <<EOF
-$lines
-EOF
+    done
     [ -z "$device" ] || device=$((((${device#*:} & ~255) << 12) | (${device%:*} << 8) | (${device#*:} & 255)))
 }
 

@@ -47,6 +47,18 @@ def test_content_that_is_not_what_the_preview_showed_is_not_published(site: Publ
     assert not site.path.exists()
 
 
+def test_what_is_wrong_with_the_content_is_told_before_who_cannot_be_reached(site: PublishedSite) -> None:
+    site.content(ONE)
+    (site.source / "pipe").symlink_to("/etc/passwd")
+    for minion in site.minions:
+        site.loopback.stop(minion)
+    status, stdout, stderr = site.run()
+    assert (status, stdout) == (1, "")
+    assert stderr.startswith(f"error: {site.source}/pipe: ")
+    (site.source / "pipe").unlink()
+    assert "no minion can publish: minion minion-1: " in site.run()[2]
+
+
 def test_of_a_large_site_the_plan_is_compared_too_and_needed_for_nothing_else(site: PublishedSite) -> None:
     large: Tree = {b"many": {f"{number}".encode(): (b"", False) for number in range(PLAN_LINES)}}
     release = site.content(ONE | large)

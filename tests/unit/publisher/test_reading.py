@@ -4,16 +4,25 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
 import time
 from pathlib import Path
 
 import pytest
 
+from connectors import KEY_VARIABLE
+from lab.context import CHECKOUT
 from publisher.manifest import Manifest, ManifestError
 from publisher.reading import Reading
 from tests.support.trees import Tree, write_tree
 
-HOSTILE: Tree = {b"line\nbreak": (b"1", False), b"\xff\xfe": (b"2", True), b"caf\xc3\xa9 \\x41": (b"", False)}
+HOSTILE: Tree = {
+    b"line\nbreak": (b"1", False),
+    b"\xff\xfe": (b"2", True),
+    b"caf\xc3\xa9 \\x41": (b"", False),
+    **dict.fromkeys((space + b"x" for space in (b" ", b"\t", "\u3000".encode(), "\xa0".encode())), (b"3", False)),
+}
 LARGE_BYTES = 1 << 36
 
 
@@ -52,6 +61,37 @@ def test_what_cannot_be_published_is_told_as_here(source: Path) -> None:
     assert "a named pipe" in str(there.value)
 
 
+def test_a_source_whose_name_is_no_text_is_named_all_the_same(tmp_path: Path) -> None:
+    source = Path(os.fsdecode(bytes(tmp_path) + b"/\xffe"))
+    source.mkdir()
+    with Reading(source) as reading, pytest.raises(ManifestError, match="the content directory is empty") as error:
+        reading.manifest()
+    assert str(error.value).startswith(f"{source}: ")
+
+
+def test_what_cannot_be_loaded_there_is_told(
+    source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "pathspec.py").write_text("raise ImportError('no such library here')\n")
+    (source / ".publishignore").write_text("*.md\n")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    with Reading(source) as reading, pytest.raises(ManifestError, match="status 1; see what it said above"):
+        reading.manifest()
+    assert capfd.readouterr().err.endswith("ImportError: no such library here\n")
+
+
+def test_what_reads_knows_no_secret(source: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    secrets = {KEY_VARIABLE: "the key", "PULUMI_CONFIG_PASSPHRASE": "the passphrase"}
+    for name, secret in secrets.items():
+        monkeypatch.setenv(name, secret)
+    large(source)
+    with Reading(source) as reading:
+        time.sleep(0.5)
+        known = Path(f"/proc/{reading.process}/environ").read_text()
+    assert "PATH=" in known
+    assert not [secret for secret in secrets.values() if secret in known]
+
+
 def test_a_reader_that_is_killed_is_told_with_what_to_do(source: Path) -> None:
     large(source)
     with Reading(source) as reading:
@@ -62,6 +102,28 @@ def test_a_reader_that_is_killed_is_told_with_what_to_do(source: Path) -> None:
         f"{source} was not read to its end: what read it ended with status -9;"
         " see that the machine has memory left, then run again"
     )
+
+
+def test_nothing_that_takes_long_to_load_is_loaded_before_the_content_is_read() -> None:
+    program = "import sys, publisher.__main__; print(*{'asyncio', 'asyncssh', 'pydantic', 'settings'} & {*sys.modules})"
+    done = subprocess.run([sys.executable, "-c", program], cwd=CHECKOUT, check=True, capture_output=True, text=True)
+    assert done.stdout.split() == []
+
+
+def test_nobody_reads_on_when_the_publish_is_killed(source: Path) -> None:
+    large(source)
+    program = (
+        "import os, sys; from pathlib import Path; from publisher.reading import Reading\n"
+        "print(Reading(Path(sys.argv[1])).process, flush=True); os.kill(os.getpid(), 9)"
+    )
+    words = [sys.executable, "-c", program, str(source)]
+    done = subprocess.run(words, cwd=CHECKOUT, check=False, stdout=subprocess.PIPE, text=True)
+    assert done.returncode == -9
+    until = time.monotonic() + 10
+    with pytest.raises(ProcessLookupError):
+        while time.monotonic() < until:
+            os.kill(int(done.stdout), 0)
+            time.sleep(0.05)
 
 
 def test_nobody_reads_on_when_the_publish_is_over(source: Path) -> None:
