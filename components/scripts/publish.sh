@@ -60,29 +60,14 @@ find_mount() { # sets $device: the number of the volume's mount at $mount as `st
     case $mount in
         *[\\\ \	]*) wanted=$(printf '%s' "$mount" | sed 's/\\/\\134/g; s/ /\\040/g; s/	/\\011/g') ;;
     esac
+    # The topmost, and by awk: a node that runs pods has a hundred mounts, and a shell reads them byte by byte. This
+    # shell's own table, not that of awk, which may be another where somebody bound one over it.
+    line=$(wanted=$wanted awk '$5 == ENVIRON["wanted"] { last = $0 } END { print last }' "/proc/$$/mountinfo")
     device='' other=''
-    # A node that runs pods has a hundred mounts, and a shell reads them byte by byte. This shell's own table, not that
-    # of grep, which may be another where somebody bound one over it.
-    lines=$(grep -F -- " $wanted " "/proc/$$/mountinfo") || lines=''
-    set -f
-    IFS='
-'
-    # shellcheck disable=SC2086 # a word a line
-    set -- $lines
-    unset IFS
-    set +f
-    for line do # ID PARENT MAJOR:MINOR ROOT POINT REST; the last one for a mountpoint is the one on top
-        rest=${line#* * }
-        numbers=${rest%% *}
-        rest=${rest#* * }
-        point=${rest%% *}
-        [ "$point" = "$wanted" ] || continue
-        case " ${rest#* }" in
-            *" - fuse.glusterfs "*":$volume "* | *" - fuse.glusterfs "*":/$volume "*) device=$numbers other='' ;;
-            *' - fuse.glusterfs '*) device='' other="${rest##* - fuse.glusterfs }" ;;
-            *) device='' other='' ;;
-        esac
-    done
+    case $line in
+        *" - fuse.glusterfs "*":$volume "* | *" - fuse.glusterfs "*":/$volume "*) device=${line#* * } device=${device%% *} ;;
+        *' - fuse.glusterfs '*) other="${line##* - fuse.glusterfs }" ;;
+    esac
     [ -z "$device" ] || device=$((((${device#*:} & ~255) << 12) | (${device%:*} << 8) | (${device#*:} & 255)))
 }
 
@@ -173,15 +158,11 @@ known_slot() { # SLOT
     case $1 in [abc]) ;; *) fail "'$1' is no slot" "this is a mistake of the caller" ;; esac
 }
 
-state() {
-    of_site release_of
-}
-
 glance() {
-    of_site said_by
+    state said_by
 }
 
-of_site() { # FUNCTION: says the state, by that for what a slot holds
+state() { # [FUNCTION]: by that for what a slot holds
     enter_mount
     if [ ! -e "$site" ] && [ ! -L "$site" ]; then
         [ ! -e ".$site.adopting/slots/a" ] || fail "the adoption of $mount/$site was cut off" "run \`python -m ops adopt\`"
@@ -189,14 +170,11 @@ of_site() { # FUNCTION: says the state, by that for what a slot holds
         return
     fi
     enter_site
-    tell_slots "$1"
+    tell_state "$@"
 }
 
-tell_state() {
-    tell_slots release_of
-}
-
-tell_slots() { # FUNCTION: in the site's directory
+tell_state() { # [FUNCTION]: in the site's directory
+    set -- "${1:-release_of}"
     find_live
     printf '{"live": %s, "previous": %s, "slots": {"a": %s, "b": %s, "c": %s}, ' \
         "$(json "$live")" "$(json "$previous")" \
