@@ -56,31 +56,29 @@ def controller(cluster: Cluster, name: str) -> Controller:
     )
     pods = cluster.ask(f"the pods {where}", cluster.core.list_namespaced_pod, cluster.namespace)["items"]
     pods.sort(key=lambda pod: str(pod["metadata"]["name"]))
-    uid = found["metadata"]["uid"]
+    uid, farm = found["metadata"]["uid"], found["metadata"].get("labels") or {}
     made = [pod for pod in pods if any(owner["uid"] == uid for owner in _owners(pod))]
     own = [pod for pod in made if _counts(pod)]
-    farm = found["metadata"].get("labels") or {}
     return Controller(
         name=name,
         pods=tuple(_pod(pod) for pod in own),
         others=frozenset(
-            pod["metadata"]["name"]
-            for pod in pods
-            if pod not in own
-            and (
-                pod in made
-                or (
-                    farm
-                    and farm.items() <= pod["metadata"].get("labels", {}).items()
-                    and any(owner["kind"] == "ReplicationController" for owner in _owners(pod))
-                )
-            )
+            pod["metadata"]["name"] for pod in pods if pod not in own and (pod in made or _of_another(pod, farm))
         ),
     )
 
 
 def _counts(pod: Mapping[str, Any]) -> bool:
     return "deletionTimestamp" not in pod["metadata"] and pod["status"].get("phase") not in _ENDED
+
+
+def _of_another(pod: Mapping[str, Any], farm: Mapping[str, str]) -> bool:
+    """Whether it carries the labels of the ``farm`` and some controller made it."""
+    return (
+        bool(farm)
+        and farm.items() <= pod["metadata"].get("labels", {}).items()
+        and any(owner["kind"] == "ReplicationController" for owner in _owners(pod))
+    )
 
 
 def _owners(pod: Mapping[str, Any]) -> Sequence[Mapping[str, str]]:
