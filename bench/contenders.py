@@ -63,8 +63,11 @@ class Ground:
 
     def there(self, *words: str, root: bool = False) -> str:
         """Run a command on the minion; give what it wrote. Raises RuntimeError."""
-        sudo = ("sudo", "-n") if root and self.through.user != "root" else ()
-        return must([*self.ssh(), argv(*sudo, *words)])
+        return must([*self.ssh(), self.as_root(*words) if root else argv(*words)])
+
+    def as_root(self, *words: str) -> str:
+        """The command line that has root run ``words`` there."""
+        return argv(*(("sudo", "-n") if self.through.user != "root" else ()), *words)
 
     def make(self, name: str) -> None:
         """Make a peer's directory, which then belongs to who copies: so no peer needs sudo."""
@@ -220,35 +223,29 @@ class LeastFirst(Contender):
         asyncio.run(self._put())
 
     async def _put(self) -> None:
-        source, target, owner = self.ground.source, self.ground.target(self.name), self.ground.through.user
+        source, target = self.ground.source, self.ground.target(self.name)
         names = sorted(str(it.relative_to(source)) for it in source.rglob("*") if it.is_file())
         shares = iter([names[at : at + self.files] for at in range(0, len(names), self.files)])
         through, *others = await asyncio.gather(*map(ssh.connect, self.ground.minions))
         # As publish.sh has it: with one call to write a small file, and none for its time, owner and mode.
         unpack = ("tar", "-x", "-b", "512", "-m", "--no-same-owner", "--no-same-permissions", "-C", target, "-f", "-")
-        install = ("install", "-d", "-o", owner, target)
-        await _done(through, argv(*(("sudo", "-n", *install) if owner != "root" else install)), b"")
-        waiting = [asyncio.Queue[list[str]]() for _ in others]
+        made = self.ground.as_root("install", "-d", "-o", self.ground.through.user, target)
+        await _done(through, made, b"")
+        turns = [(connection, asyncio.Semaphore(self.readers)) for connection in others]
+        reading: list[asyncio.Task[None]] = []
 
         async def write() -> None:
             for share in shares:
                 packed = await asyncio.to_thread(_packed, source, share)
                 await _done(through, argv(*unpack), packed)
-                for queue in waiting:
-                    queue.put_nowait(share)
+                reading.extend(asyncio.create_task(read(*it, share)) for it in turns)
 
-        async def read(connection: asyncssh.SSHClientConnection, queue: asyncio.Queue[list[str]]) -> None:
-            while share := await queue.get():
-                paths = "".join(f"{target}/{name}\0" for name in share)
+        async def read(connection: asyncssh.SSHClientConnection, turn: asyncio.Semaphore, share: Sequence[str]) -> None:
+            paths = "".join(f"{target}/{name}\0" for name in share)
+            async with turn:
                 await _done(connection, argv("xargs", "-0", "sha256sum", "-z"), paths.encode())
 
-        reading = [
-            asyncio.create_task(read(*it)) for it in zip(others, waiting, strict=True) for _ in range(self.readers)
-        ]
         await asyncio.gather(*(write() for _ in range(self.at_once)))
-        for queue in waiting:
-            for _ in range(self.readers):
-                queue.put_nowait([])
         await asyncio.gather(*reading)
         for connection in (through, *others):
             connection.close()
