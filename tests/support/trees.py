@@ -98,3 +98,9 @@ def _read(directory: bytes) -> Tree:
             with open(item.path, "rb") as file:
                 tree[item.name] = (file.read(), mode == 0o755)
     return tree
+
+
+def write_sparse(path: Path, size: int) -> None:
+    """A file of so many zero bytes that takes no room, and as long to read as any other."""
+    with path.open("wb") as file:
+        file.truncate(size)

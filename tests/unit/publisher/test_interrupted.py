@@ -15,7 +15,7 @@ import pytest
 
 from publisher.remote import PublishError
 from tests.support.site import ONE, THREE, TWO, PublishedSite, verb_of
-from tests.support.trees import Tree
+from tests.support.trees import Tree, write_sparse
 
 VERBS = ("glance", "hold", "begin", "extract", "digests", "release", "live")
 LARGE: Tree = THREE | {b"large": (os.urandom(1 << 24), False)}
@@ -134,8 +134,7 @@ def test_a_deployer_that_lost_the_lock_cannot_flip(site: PublishedSite) -> None:
 
 def test_an_interrupt_while_the_content_is_read_ends_what_reads_it(site: PublishedSite) -> None:
     site.content(ONE)
-    with (site.source / "large").open("wb") as file:
-        file.truncate(1 << 36)  # takes longer to read than any test
+    write_sparse(site.source / "large", 1 << 36)  # takes longer to read than any test
     deployer = site.start()
     children = Path(f"/proc/{deployer.pid}/task/{deployer.pid}/children")
     while not all(minion.commands for minion in site.minions):

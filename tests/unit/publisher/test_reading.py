@@ -15,7 +15,7 @@ from connectors import KEY_VARIABLE
 from lab.context import CHECKOUT
 from publisher.manifest import Manifest, ManifestError
 from publisher.reading import Reading
-from tests.support.trees import Tree, write_tree
+from tests.support.trees import Tree, write_sparse, write_tree
 
 HOSTILE: Tree = {
     b"line\nbreak": (b"1", False),
@@ -34,8 +34,7 @@ def source(tmp_path: Path) -> Path:
 
 def large(source: Path) -> None:
     """Reading it takes longer than any test."""
-    with (source / "large").open("wb") as file:
-        file.truncate(LARGE_BYTES)
+    write_sparse(source / "large", LARGE_BYTES)
 
 
 def test_it_gives_what_reading_here_gives(source: Path) -> None:
