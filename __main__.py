@@ -5,17 +5,20 @@ import pulumi
 from components.content_sync import ContentSync
 from components.farm import Farm
 from components.gluster_mount import GlusterMount
+from components.local_content import LocalContent
 from components.php_controller import PhpController
 from components.shared_directory import SharedDirectories
+from components.survey import survey
 from components.web_service import WebService
 from settings import load
 
 settings = load()
-farm = Farm.of(settings)
+local = LocalContent.read(settings.content)
+farm = Farm.of(settings, survey(settings, local, pods="php", service="web"))
 
 mount = GlusterMount("mount", farm=farm, volume=settings.gluster)
 shared = SharedDirectories("shared", mounted=mount.mounted, shared=settings.shared)
-content = ContentSync("content", mounted=mount.mounted, content=settings.content)
+content = ContentSync("content", mounted=mount.mounted, content=local)
 php = PhpController(
     "php", content=content.published, shared=shared.directories, php=settings.php, secrets=settings.secret_env
 )

@@ -4,19 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
 import pulumi
 
 from components.gluster_mount import MountedVolume
+from components.local_content import LocalContent
+from components.pod_site import Site
 from publisher.clashes import case_clashes
-from publisher.manifest import Manifest, ManifestError, escape
+from publisher.manifest import Manifest, escape
 from settings import Content
 
 #: Where the publish finds the mark of what it is to do; for nothing but to run again when that is another one.
 INTENT_VARIABLE = "GLUSTERFARM_PUBLISH_INTENT"
-#: What PHP is mostly called that is run or included.
-_SCRIPTS = (b".php", b".inc", b".phtml")
 #: So many groups of names that clash are told of in a warning.
 _CLASHES = 10
 
@@ -25,14 +24,13 @@ _CLASHES = 10
 class PublishedContent:
     """A release of the site that is live on the volume.
 
-    ``site_path`` is the site's directory on every minion (``<mount>/<site>``), ``release`` the first 12 hex digits of
-    its manifest's digest, known at preview; ``scripts`` is the number of its PHP files.
+    ``site`` is what pods mount of it; ``release`` is the first 12 hex digits of its manifest's digest, known at
+    preview.
     """
 
     mounted: MountedVolume
-    site_path: str
+    site: Site
     release: str
-    scripts: int
     after: tuple[pulumi.Resource, ...]
 
 
@@ -56,19 +54,19 @@ class ContentSync(pulumi.ComponentResource):
         name: str,
         *,
         mounted: MountedVolume,
-        content: Content,
+        content: LocalContent,
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
         super().__init__("glusterfarm:index:ContentSync", name, None, opts)
         farm = mounted.farm
-        manifest = _manifest(content)
+        manifest, options = content.manifest, content.content
         if clashes := _clashes(manifest):
             pulumi.log.warn(clashes, self)
-        place = ("--mount-path", mounted.path, "--volume", mounted.volume, "--site", content.site)
+        place = ("--mount-path", mounted.path, "--volume", mounted.volume, "--site", options.site)
         where = (*farm.minion_words(), *place)
         removal = farm.at_removal(
             f"{name}-removal",
-            *(("publisher", "remove", *where, "--release", manifest.release) if content.delete_on_destroy else ()),
+            *(("publisher", "remove", *where, "--release", manifest.release) if options.delete_on_destroy else ()),
             over_ssh=True,
             protect=farm.protected,
             parent=self,
@@ -85,7 +83,7 @@ class ContentSync(pulumi.ComponentResource):
         # It has no delete of its own: a replaced one's old delete would follow the new publish.
         publish = farm.deployer_command(
             f"{name}-publish",
-            *("publisher", "publish", *where, *farm.cluster_words(), *_jury_words(content), "--source", content.source),
+            *("publisher", "publish", *where, *farm.cluster_words(), *_jury_words(options), "--source", options.source),
             stdin=manifest.plan(),
             environment={INTENT_VARIABLE: intent.stdout},
             parent=self,
@@ -93,20 +91,18 @@ class ContentSync(pulumi.ComponentResource):
         )
         self.published = PublishedContent(
             mounted=mounted,
-            site_path=f"{mounted.path}/{content.site}",
+            site=Site(
+                stack=farm.stack,
+                placement=mounted.placement,
+                volume=mounted.volume,
+                mount_path=mounted.path,
+                path=f"{mounted.path}/{options.site}",
+                scripts=content.scripts,
+            ),
             release=manifest.release,
-            scripts=sum(entry.is_file and entry.path.endswith(_SCRIPTS) for entry in manifest.entries),
             after=(publish,),
         )
         self.register_outputs({"release": manifest.release})
-
-
-def _manifest(content: Content) -> Manifest:
-    """What would be published; a file that cannot be is an error of the configuration, not a traceback."""
-    try:
-        return Manifest.of(Path(content.source))
-    except ManifestError as error:
-        raise pulumi.RunError(f"{pulumi.get_project()}:content.source: {error}") from None
 
 
 def _jury_words(content: Content) -> Iterator[str]:

@@ -9,13 +9,13 @@ import pulumi
 from pulumi_command import local, remote
 from pulumi_kubernetes import Provider
 
+from components import labels
+from components.commands import cluster_words, module
 from components.failures import dependable, despite_failure
-from components.remote_script import argv
+from components.survey import Survey
 from connectors import KEY_VARIABLE
 from settings import Bastion, Minion, Settings
 
-#: The project's own interpreter, relative to the project: the same text on every deployer's machine.
-PYTHON = ".venv/bin/python"
 #: Who falls silent after the look before a mount (15 s) costs two tries of 10 s; without these bounds 11 of 15 s.
 DIAL_TIMEOUT_SECONDS = 10
 DIAL_RETRIES = 1
@@ -28,7 +28,8 @@ class Farm:
     ``stack`` names the owner of mounts and labels; ``inventory`` and ``kubeconfig`` are paths as the stack's
     configuration writes them, relative to the project; ``private_key`` is secret, None means ssh-agent. ``protected``:
     what cannot be had back (the namespace with all in it, the Service's address, the content) Pulumi is not to delete
-    nor replace, whatever the program says, until somebody has taken the protection off.
+    nor replace, whatever the program says, until somebody has taken the protection off. ``survey`` is what the cluster
+    said before anything was declared.
     """
 
     stack: str
@@ -40,9 +41,10 @@ class Farm:
     namespace: str
     cluster: Provider
     protected: bool
+    survey: Survey
 
     @classmethod
-    def of(cls, settings: Settings) -> Farm:
+    def of(cls, settings: Settings, survey: Survey) -> Farm:
         """The farm that ``settings`` describe, with an explicit provider: the ambient kubeconfig is never used.
 
         ``cluster_identifier`` keeps a renewed kubeconfig from replacing the provider and everything in it.
@@ -64,11 +66,16 @@ class Farm:
                 enable_server_side_apply=True,
             ),
             protected=settings.environment == "prod",
+            survey=survey,
         )
 
     def owner(self, minion: Minion) -> str:
         """Who owns a mount on ``minion``: ``stack/minion``."""
         return f"{self.stack}/{minion.name}"
+
+    def marks(self) -> Mapping[str, str] | None:
+        """The annotations by which the next run knows a namespace that the stack did not make; None for its own."""
+        return {labels.FOREIGN_ANNOTATION: labels.FOREIGN} if self.survey.is_foreign else None
 
     def connection(self, minion: Minion) -> remote.ConnectionArgs:
         """How to reach ``minion``: bounded, its host key pinned, through its bastion where it has one."""
@@ -105,8 +112,7 @@ class Farm:
 
     def cluster_words(self) -> tuple[str, ...]:
         """Arguments that tell a deployer's command its cluster and namespace."""
-        context = () if self.context is None else ("--context", self.context)
-        return ("--kubeconfig", self.kubeconfig, *context, "--namespace", self.namespace)
+        return cluster_words(self)
 
     def deployer_command(
         self,
@@ -127,7 +133,7 @@ class Farm:
         """
         command = None
         if words:
-            line = pulumi.Output.all(*words).apply(lambda known: argv(PYTHON, "-m", *known))
+            line = pulumi.Output.all(*words).apply(lambda known: module(*known))
             command = despite_failure(line, "")
         return dependable(
             local.Command(
@@ -159,7 +165,7 @@ class Farm:
         return dependable(
             local.Command(
                 name,
-                delete=argv(PYTHON, "-m", *words) if words else None,
+                delete=module(*words) if words else None,
                 environment=self._environment({}, over_ssh=over_ssh and bool(words)),
                 add_previous_output_in_env=False,
                 opts=pulumi.ResourceOptions(parent=parent, depends_on=list(after), protect=protect),

@@ -17,6 +17,14 @@ GENERATION_ANNOTATION = f"{PREFIX}/generation"
 #: In a controller's selector only: tells the pods of one template from those of the next while both run.
 TEMPLATE_LABEL = f"{PREFIX}/template"
 
+#: On a namespace that a stack made: ``project/stack``.
+OWNER_ANNOTATION = f"{PREFIX}/stack"
+#: On the Service and the NetworkPolicy in a namespace that was there before the stack, so that it is never removed.
+FOREIGN_ANNOTATION = f"{PREFIX}/namespace"
+FOREIGN = "made-by-others"
+#: hostPath, which is how pods reach the mount, is refused by the baseline and restricted profiles.
+PRIVILEGED = "pod-security.kubernetes.io/enforce=privileged"
+
 
 def mounted_label(stack: str) -> str:
     """Key of the label that says "this stack has mounted its volume on this node" (only Pulumi writes it)."""

@@ -15,6 +15,7 @@ from components import labels, php_pod, pod_network, pod_secret
 from components.content_sync import PublishedContent
 from components.failures import dependable
 from components.farm import Farm
+from components.outputs import taken
 from components.shared_directory import SharedDirectory
 from rules.serving import Php
 
@@ -57,31 +58,33 @@ class PhpController(pulumi.ComponentResource):
     ) -> None:
         super().__init__("glusterfarm:index:PhpController", name, None, opts)
         farm = content.mounted.farm
-        namespace = dependable(self._namespace(name, farm), self)
-        settings = php_pod.settings(php, content.scripts)
+        namespace = [] if farm.survey.is_foreign else [dependable(self._namespace(name, farm), self)]
+        settings = php_pod.settings(php, content.site.scripts)
         ini = ConfigMap(
             f"{name}-ini",
             metadata=ObjectMetaArgs(name=php_pod.settings_name(name, settings), namespace=farm.namespace),
             data=dict(settings),
-            opts=pulumi.ResourceOptions(parent=self, provider=farm.cluster, depends_on=[namespace]),
+            opts=pulumi.ResourceOptions(parent=self, provider=farm.cluster, depends_on=namespace),
         )
         ground: list[pulumi.Resource] = [
             dependable(ini, self),
             dependable(self._policy(name, farm, php, namespace), self),
         ]
         ground += [it for directory in shared for it in directory.after]
-        template: pulumi.Input[Any] = php_pod.template(name, content, php, shared)
+        seen = [it.seen for it in shared]
+        template: pulumi.Input[Any] = php_pod.template(name, content.site, php, seen)
         if secrets:
             kept, secret = pod_secret.secret(f"{name}-env", farm, secrets, parent=self, after=namespace)
             template = kept.apply(
-                lambda known: php_pod.template(name, content, php, shared, secrets={known: [*secrets]})
+                lambda known: php_pod.template(name, content.site, php, seen, secrets={known: [*secrets]})
             )
             ground.append(secret)
         controller = dependable(self._controller(name, content, php, template, ground), self)
+        made_as = taken(controller.metadata, "name")
         gate = farm.deployer_command(
             f"{name}-gate",
             *("checks", "gate", *farm.minion_words(), *farm.cluster_words()),
-            *("--controller", controller.metadata["name"], "--pods", str(php.replicas)),
+            *("--controller", made_as, "--pods", str(php.replicas)),
             *("--port", str(php.port), "--release", content.release, "--timeout", str(php.rollout_timeout)),
             *("--probe-path", php.probe_path),
             parent=self,
@@ -93,7 +96,7 @@ class PhpController(pulumi.ComponentResource):
             port=php.port,
             probe_path=php.probe_path,
             replicas=php.replicas,
-            controller=controller.metadata["name"],
+            controller=made_as,
             proved=gate.stdout,
             after=(controller, gate),
         )
@@ -104,9 +107,9 @@ class PhpController(pulumi.ComponentResource):
             f"{name}-namespace",
             metadata=ObjectMetaArgs(
                 name=farm.namespace,
-                # hostPath, which is how pods reach the mount, is refused by the baseline and restricted profiles.
+                annotations={labels.OWNER_ANNOTATION: f"{pulumi.get_project()}/{farm.stack}"},
                 labels={
-                    "pod-security.kubernetes.io/enforce": "privileged",
+                    **dict([labels.PRIVILEGED.split("=")]),
                     "pod-security.kubernetes.io/warn": "restricted",
                     "pod-security.kubernetes.io/audit": "restricted",
                 },
@@ -114,12 +117,12 @@ class PhpController(pulumi.ComponentResource):
             opts=pulumi.ResourceOptions(parent=self, provider=farm.cluster, protect=farm.protected),
         )
 
-    def _policy(self, name: str, farm: Farm, php: Php, namespace: Namespace) -> NetworkPolicy:
+    def _policy(self, name: str, farm: Farm, php: Php, namespace: Sequence[Namespace]) -> NetworkPolicy:
         return NetworkPolicy(
             f"{name}-network",
-            metadata=ObjectMetaArgs(name=name, namespace=farm.namespace),
+            metadata=ObjectMetaArgs(name=name, namespace=farm.namespace, annotations=farm.marks()),
             spec=pod_network.policy(labels.pods_selector(farm.stack), php),
-            opts=pulumi.ResourceOptions(parent=self, provider=farm.cluster, depends_on=[namespace]),
+            opts=pulumi.ResourceOptions(parent=self, provider=farm.cluster, depends_on=[*namespace]),
         )
 
     def _controller(

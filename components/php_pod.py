@@ -8,8 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from components import confinement, labels, php_ini, pod_site, static_cache
-from components.content_sync import PublishedContent
-from components.shared_directory import SharedDirectory
+from components.pod_site import Directory, Site
 from rules.serving import Php
 
 INI_MOUNT = "/etc/glusterfarm/php"
@@ -35,25 +34,24 @@ def settings_name(name: str, files: Mapping[str, str]) -> str:
 
 def template(
     name: str,
-    content: PublishedContent,
+    site: Site,
     php: Php,
-    shared: Sequence[SharedDirectory],
+    shared: Sequence[Directory],
     *,
     secrets: Mapping[str, Sequence[str]] | None = None,
 ) -> Any:
-    """The pod template (a PodTemplateSpec) for ``php`` serving ``content``, with its own selector labels.
+    """The pod template (a PodTemplateSpec) for ``php`` serving ``site``, with its own selector labels.
 
     ``secrets`` are the environment variables that a Secret holds, by its name.
     """
-    mounted = content.mounted
-    pods = labels.pods_selector(mounted.farm.stack)
-    annotations = {labels.VOLUME_ANNOTATION: f"{mounted.volume}:{mounted.path}"}
-    site = pod_site.seen(content, php)
+    pods = labels.pods_selector(site.stack)
+    annotations = {labels.VOLUME_ANNOTATION: f"{site.volume}:{site.mount_path}"}
+    seen = pod_site.seen(site.path, php)
     scratch, scratch_mounts = confinement.writable(php)
     kept, kept_mounts = pod_site.shared(shared)
     cache_mounts = static_cache.mounts("ini") if php.static_cache else []
     spec: dict[str, Any] = {
-        "nodeSelector": dict(mounted.placement),
+        "nodeSelector": dict(site.placement),
         **confinement.of_pod(),
         "terminationGracePeriodSeconds": GRACE_SECONDS,
         "tolerations": [
@@ -71,11 +69,11 @@ def template(
                 "matchLabelKeys": [labels.TEMPLATE_LABEL],
             }
         ],
-        "containers": [_container(php, [*site.mounts, *kept_mounts, *scratch_mounts, *cache_mounts], secrets or {})],
+        "containers": [_container(php, [*seen.mounts, *kept_mounts, *scratch_mounts, *cache_mounts], secrets or {})],
         "volumes": [
-            *site.volumes,
+            *seen.volumes,
             *kept,
-            {"name": "ini", "configMap": {"name": settings_name(name, settings(php, content.scripts))}},
+            {"name": "ini", "configMap": {"name": settings_name(name, settings(php, site.scripts))}},
             {
                 "name": "pod",
                 "downwardAPI": {"items": [{"path": "name", "fieldRef": {"fieldPath": "metadata.name"}}]},
@@ -84,8 +82,8 @@ def template(
             *(static_cache.volumes() if php.static_cache else []),
         ],
     }
-    if site.init_containers:
-        spec["initContainers"] = [*site.init_containers]
+    if seen.init_containers:
+        spec["initContainers"] = [*seen.init_containers]
     digest = _digest(json.dumps([annotations, spec], sort_keys=True))
     return {
         "metadata": {"labels": {**pods, labels.TEMPLATE_LABEL: digest}, "annotations": annotations},

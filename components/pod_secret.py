@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import pulumi
 from pulumi_kubernetes.core.v1 import Secret
@@ -10,6 +10,7 @@ from pulumi_kubernetes.meta.v1 import ObjectMetaArgs
 
 from components.failures import dependable, despite_failure
 from components.farm import Farm
+from components.outputs import taken
 
 
 def secret(
@@ -18,7 +19,7 @@ def secret(
     values: Mapping[str, pulumi.Output[str]],
     *,
     parent: pulumi.Resource,
-    after: pulumi.Resource,
+    after: Sequence[pulumi.Resource],
 ) -> tuple[pulumi.Output[str], pulumi.Resource]:
     """A Secret that holds ``values``, environment variables by name: give its own name, and the resource.
 
@@ -30,6 +31,6 @@ def secret(
         metadata=ObjectMetaArgs(namespace=farm.namespace),
         immutable=True,
         string_data=dict(values),
-        opts=pulumi.ResourceOptions(parent=parent, provider=farm.cluster, depends_on=[after]),
+        opts=pulumi.ResourceOptions(parent=parent, provider=farm.cluster, depends_on=list(after)),
     )
-    return despite_failure(made.metadata["name"], ""), dependable(made, parent)
+    return despite_failure(taken(made.metadata, "name"), ""), dependable(made, parent)

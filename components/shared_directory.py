@@ -8,19 +8,16 @@ from dataclasses import dataclass
 import pulumi
 
 from components.gluster_mount import MountedVolume
+from components.pod_site import Directory, directory
 from rules.serving import Shared
 
 
 @dataclass(frozen=True, kw_only=True)
 class SharedDirectory:
-    """A directory that is there on the volume, with its owner and mode.
-
-    ``host_path`` is where every minion has it, ``path`` where the container is to.
-    """
+    """A directory that is there on the volume, with its owner and mode; ``seen`` is what the pods mount of it."""
 
     mounted: MountedVolume
-    host_path: str
-    path: str
+    seen: Directory
     after: tuple[pulumi.Resource, ...]
 
 
@@ -43,7 +40,7 @@ class SharedDirectories(pulumi.ComponentResource):
     ) -> None:
         super().__init__("glusterfarm:index:SharedDirectories", name, None, opts)
         self.directories = tuple(self._directory(name, mounted, it) for it in shared)
-        self.register_outputs({"directories": [it.host_path for it in self.directories]})
+        self.register_outputs({"directories": [it.seen.host_path for it in self.directories]})
 
     def _directory(self, name: str, mounted: MountedVolume, shared: Shared) -> SharedDirectory:
         farm = mounted.farm
@@ -64,6 +61,4 @@ class SharedDirectories(pulumi.ComponentResource):
             parent=self,
             after=(*mounted.after, removal),
         )
-        return SharedDirectory(
-            mounted=mounted, host_path=f"{mounted.path}/{shared.name}", path=shared.path, after=(made,)
-        )
+        return SharedDirectory(mounted=mounted, seen=directory(shared, mounted.path), after=(made,))

@@ -26,6 +26,15 @@ class NotThereError(ClusterError):
     """What was asked for does not exist."""
 
 
+class RefusedError(ClusterError):
+    """An API server answers and refuses: ``status`` is HTTP's (403), ``said`` is the server's own message."""
+
+    def __init__(self, text: str, *, status: int, said: str) -> None:
+        super().__init__(text)
+        self.status = status
+        self.said = said
+
+
 class UnreachableError(ClusterError):
     """No API server answers."""
 
@@ -75,8 +84,8 @@ class Cluster:
     def ask(self, what: str, question: Callable[..., Any], *arguments: str, **options: object) -> dict[str, Any]:
         """The API's answer as it is: nothing of a newer server's objects can then fail to fit a model.
 
-        ``what`` names it in messages. Raises NotThereError, UnreachableError, TroubledError, or ClusterError for a
-        refusal and for an answer that is none of an API server's.
+        ``what`` names it in messages. Raises NotThereError, UnreachableError, TroubledError, RefusedError, or
+        ClusterError for an answer that is none of an API server's.
         """
         answer = self._answer(what, question, *arguments, **options)
         try:
@@ -126,7 +135,11 @@ class Cluster:
                     f"the API server of {self._kubeconfig} cannot tell {what} now ({said or error.status});"
                     " see how it and etcd are, then run again"
                 ) from None
-            raise ClusterError(f"the cluster refuses {what} ({said}); check the rights of {self._kubeconfig}") from None
+            raise RefusedError(
+                f"the cluster refuses {what} ({said}); check the rights of {self._kubeconfig}",
+                status=error.status,
+                said=said,
+            ) from None
         except HTTPError as error:
             raise UnreachableError(
                 f"the cluster of {self._kubeconfig} does not answer ({' '.join(str(error).split())});"

@@ -97,7 +97,7 @@ def _deployment(lab: Lab) -> dict[str, Any]:
 def _up(lab: Lab, *, replace: Iterable[str]) -> str:
     """Run `pulumi up`, and the commands with the URNs ``replace`` whatever the state says; what it did in few words."""
     # A lab made anew has an empty cluster: without a refresh the state would call what is gone "unchanged".
-    words = ["up", "--yes", "--skip-preview", *(["--refresh"] if _anew(lab) else [])]
+    words = ["up", "--yes", *(["--refresh"] if _anew(lab) else [])]
     words += [word for urn in replace for word in ("--replace", urn)]
     log = lab.paths.lab / "up.log"
     answer = _pulumi(lab, *words, log=log)
@@ -138,6 +138,6 @@ def _summary(output: str) -> str:
 
 
 def _diagnostics(output: str) -> str:
-    """The part of an update's output that says what went wrong."""
-    _, found, rest = output.partition("Diagnostics:")
+    """The part of an update's output that says what went wrong; the preview's own part stands before it."""
+    _, found, rest = output.rpartition("Diagnostics:")
     return rest.partition("\nOutputs:")[0].partition("\nResources:")[0].strip("\n") if found else output[-3000:]

@@ -50,7 +50,7 @@ class Pulumi:
         return await self._up("--target", after, "--target-replace", urn)
 
     async def _up(self, *words: str) -> str:
-        status, out, err = await self._run("up", "--yes", "--skip-preview", *words)
+        status, out, err = await self._run("up", "--yes", *words)
         return "" if status == 0 else _complaint(out + err)
 
     async def previewed(self) -> tuple[int, str, str]:

@@ -40,7 +40,7 @@ def run(options: argparse.Namespace) -> int:
             **os.environ,
         }
         words = ("--stack", options.stack, "--non-interactive", "--color", "never")
-        status = _ended([program, "up", "--yes", "--skip-preview", *words], environment)
+        status = _ended([program, "up", "--yes", *words], environment)
         if status == 0:
             summary(os.environ, _summary(options.stack, _outputs([program, "stack", "output", "--json", *words])))
     return 0 if status == 0 else 1

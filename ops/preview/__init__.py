@@ -7,7 +7,7 @@ import asyncio
 import json
 import os
 import sys
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,6 @@ from ops.preview.files import Base, FileDiff, file_diffs, inventories
 from ops.preview.large import whole
 from ops.preview.scrub import Scrub
 from ops.preview.steps import Preview, parse
-from ops.preview.unasked import why_unasked
 from ops.pulumi import Pulumi
 
 
@@ -127,10 +126,9 @@ def make(stack: str | None, *, against: str | None = None, base: str | None = No
         pulumi = Pulumi(stack=stack, environment=dict(os.environ))
         status, out, err = asyncio.run(pulumi.previewed())
         preview = _of_stack(_parsed(out, scrub, "pulumi preview", failed=err if status else None), stack)
-        unasked = "" if preview.errors else scrub.text(why_unasked(preview.stack))
     else:
-        preview, unasked = _of_stack(_parsed(_read(against), scrub, against), stack), ""
-    facts = replace(facts_of(preview, partial(inventories, commit), partial(whole, commit)), unasked=unasked)
+        preview = _of_stack(_parsed(_read(against), scrub, against), stack)
+    facts = facts_of(preview, partial(inventories, commit), partial(whole, commit))
     return Made(facts=facts, diffs=None if commit is None else file_diffs(facts.content, commit, scrub))
 
 

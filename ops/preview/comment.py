@@ -24,9 +24,9 @@ SMALLEST_LIMIT: Final = 5_000
 _LINES_OF_A_MESSAGE: Final = 60
 # On one line: in a comment a line end is a line break.
 _NOT_COMPARED: Final = (
-    "### Not compared with the cluster\n\nLabels, namespace, ini, controller and Service are compared with what the"
-    " last `pulumi up` recorded of them: not with what is there now, and not by the API server, which may refuse or"
-    " add something."
+    "### Not compared with the cluster\n\nThe API server did not check these changes. It may refuse one, or set fields"
+    " that are not shown here. Labels, namespace, ini, controller and Service are compared with what the last"
+    " `pulumi up` recorded, not with what is there now. The reason:"
 )
 _DONE: Final = {
     Op.CREATE: "created",

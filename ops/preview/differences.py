@@ -19,6 +19,8 @@ class _Absent:
 
 
 ABSENT: Final = _Absent()
+#: A value that only the update will know. Source: pulumi 3.259, sdk/go/common/resource/plugin/rpc.go.
+_UNKNOWN: Final = "04da6b54-80e4-46f7-96ec-b56ff0331ba9"
 _PART: Final = re.compile(r'\["((?:[^"\\]|\\.)*)"\]|\[(\d{1,9})\]|([^.\[\]]+)')
 #: Deeper than anything that is configured: below, whole values are compared.
 _DEEPEST: Final = 40
@@ -99,6 +101,8 @@ def shown(value: Any) -> str:
     """A value as text: a text as it is, everything else as JSON."""
     if value is ABSENT:
         return "(none)"
+    if value == _UNKNOWN:
+        return "(known after up)"
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Final
 
+from cluster import NOT_COMPARED
 from ops.preview.cluster import Pods, Service, is_controller, is_service, pods_of, service_of
 from ops.preview.content import CONTENT, Content, Plans, content_of, words_of
 from ops.preview.differences import at, shown
@@ -62,7 +63,7 @@ class Facts:
     does to the content from now on, when that changes.
 
     ``release`` is the one that would be live afterwards, as far as anything that changes names it. ``unasked`` is why
-    nothing was compared with the cluster itself, '' where it was or where nobody knows.
+    nothing was compared with the cluster itself, '' where it was.
     """
 
     project: str
@@ -82,7 +83,7 @@ class Facts:
     errors: tuple[Told, ...]
     warnings: tuple[Told, ...]
     steps: tuple[Step, ...]
-    unasked: str = ""
+    unasked: str
 
 
 #: Gives the inventories, given their paths in the old and the new configuration ('' where it is not told).
@@ -120,8 +121,12 @@ def facts_of(
         removal=_removal(steps),
         others=tuple(step for step in steps if not _is_told(step)),
         errors=preview.errors,
-        warnings=preview.warnings,
+        warnings=tuple(it for it in preview.warnings if not it.message.startswith(NOT_COMPARED)),
         steps=steps,
+        unasked=next(
+            (it.message.removeprefix(NOT_COMPARED) for it in preview.warnings if it.message.startswith(NOT_COMPARED)),
+            "",
+        ),
     )
 
 

@@ -111,7 +111,7 @@ def started(project: Project) -> subprocess.Popen[bytes]:
     """An `up` in a process group of its own, so that all of it can be ended as a machine that loses power ends it."""
     with (project.directory / "started.log").open("wb") as output:
         return subprocess.Popen(
-            ["pulumi", "up", "--yes", "--skip-preview", "--non-interactive", "--color", "never"],
+            ["pulumi", "up", "--yes", "--non-interactive", "--color", "never"],
             cwd=project.directory,
             env={**os.environ, **project.lab.environment()},
             stdin=subprocess.DEVNULL,

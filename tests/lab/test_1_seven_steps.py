@@ -139,7 +139,7 @@ def test_a_second_up_changes_nothing_and_opens_no_ssh_connection(lab: Lab, proje
 
     before = logins()
     assert before > 0, "the count must be able to see a login"
-    done = project.pulumi("up", "--yes", "--skip-preview")
+    done = project.pulumi("up", "--yes")
 
     assert done.status == 0, done.text
     assert re.search(r"Resources:\n\s+\d+ unchanged\n", done.out), done.out
@@ -186,7 +186,7 @@ def test_the_inventory_pins_the_host_key_of_every_machine(lab: Lab) -> None:
 def test_a_flip_is_served_within_five_seconds(lab: Lab, project: Project) -> None:
     project.edit("content/index.php", "Reload: ", "Reload now: ")
     try:
-        done = project.pulumi("up", "--yes", "--skip-preview")
+        done = project.pulumi("up", "--yes")
         assert done.status == 0, done.text
         eventually(
             lambda: all("Reload now: " in get(url(lab)) for _ in range(10)),
@@ -197,7 +197,7 @@ def test_a_flip_is_served_within_five_seconds(lab: Lab, project: Project) -> Non
         assert controller["metadata"]["generation"] == 1, "content never touches the controller"  # type: ignore[index]
     finally:
         project.edit("content/index.php", "Reload now: ", "Reload: ")
-        back = project.pulumi("up", "--yes", "--skip-preview")
+        back = project.pulumi("up", "--yes")
     assert back.status == 0, back.text
     said = json.loads(
         next(

@@ -79,7 +79,7 @@ def test_a_scaled_farm_is_an_update_in_place(project: Project) -> None:
     assert SERVICE not in operations
 
 
-@pytest.mark.parametrize("verb", [["preview"], ["up", "--yes", "--skip-preview"]])
+@pytest.mark.parametrize("verb", [["preview"], ["up", "--yes"]])
 def test_every_mistake_of_a_bad_configuration_is_told_at_once(project: Project, verb: list[str]) -> None:
     path = project.own_inventory()
     inventory = yaml.safe_load(path.read_text())

@@ -51,14 +51,14 @@ def test_the_gate_fails_up_when_a_pod_serves_another_release(lab: Lab, project: 
     project.edit("content/helloworld.html", "Hello, world!", "Hello, gate!")
     try:
         with web_server_that_lies(lab, victim["node"]):
-            done = project.pulumi("up", "--yes", "--skip-preview")
+            done = project.pulumi("up", "--yes")
         assert done.status != 0
         assert victim["name"] in done.text
         assert "000000000000" in done.text, "what it served is told"
         assert "Traceback" not in done.text
     finally:
         project.edit("content/helloworld.html", "Hello, gate!", "Hello, world!")
-        healed = project.pulumi("up", "--yes", "--skip-preview")
+        healed = project.pulumi("up", "--yes")
     assert healed.status == 0, healed.text
 
 
@@ -66,14 +66,14 @@ def test_up_fails_when_the_page_is_not_served(lab: Lab, project: Project) -> Non
     page = (project.directory / "content" / "index.php").read_text()
     try:
         project.write("content/index.php", "<?php http_response_code(503);")
-        done = project.pulumi("up", "--yes", "--skip-preview")
+        done = project.pulumi("up", "--yes")
         assert done.status != 0
         assert pods(lab)[0]["name"] in done.text
         assert "HTTP 503" in done.text
         assert "Traceback" not in done.text
     finally:
         project.write("content/index.php", page)
-        healed = project.pulumi("up", "--yes", "--skip-preview")
+        healed = project.pulumi("up", "--yes")
     assert healed.status == 0, healed.text
 
 
@@ -128,7 +128,7 @@ def test_an_added_minion_is_made_mounted_and_checked_and_touches_no_other(lab: L
     assert done.status == 0, done.text
     grown = Lab.current()
     assert len(grown.minions()) == 4
-    up = Project(directory=project.directory, lab=grown).pulumi("up", "--yes", "--skip-preview")
+    up = Project(directory=project.directory, lab=grown).pulumi("up", "--yes")
     assert up.status == 0, up.text
 
     assert client(grown, "minion-4")

@@ -14,7 +14,7 @@ pytestmark = pytest.mark.usefixtures("restored")
 
 @pytest.mark.timeout(420)
 def test_destroy_leaves_nothing_but_the_content(lab: Lab, project: Project) -> None:
-    done = project.pulumi("destroy", "--yes", "--skip-preview")
+    done = project.pulumi("destroy", "--yes")
     assert done.status == 0, done.text
 
     for minion in lab.minions():
@@ -36,7 +36,7 @@ def test_destroy_leaves_nothing_but_the_content(lab: Lab, project: Project) -> N
     slot = lab.exec("gluster-1", ["cat", f"{directory}/php/html/helloworld.html"]).stdout
     assert slot == (project.directory / "content" / "helloworld.html").read_text()
 
-    again = project.pulumi("up", "--yes", "--skip-preview")
+    again = project.pulumi("up", "--yes")
     assert again.status == 0, again.text
     said = json.loads(
         next(

@@ -180,7 +180,7 @@ def test_another_release_and_a_damaged_manifest_are_published_again(
 ) -> None:
     old = farm.live_slot()
     project.edit("content/index.php", "Reload: ", "Drifted: ")
-    up = project.pulumi("up", "--yes", "--skip-preview")
+    up = project.pulumi("up", "--yes")
     assert up.status == 0, up.text
     release, slot = json.loads(project.pulumi("stack", "output", "--json").out)["release"], farm.live_slot()
 

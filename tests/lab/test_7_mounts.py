@@ -169,7 +169,7 @@ def test_a_rotated_key_disturbs_no_mount(lab: Lab, project: Project) -> None:
     secret = project.pulumi("config", "set", "--secret", "sshPrivateKey", "--", key.read_text())
     assert secret.status == 0, secret.text
     try:
-        done = project.pulumi("up", "--yes", "--skip-preview")
+        done = project.pulumi("up", "--yes")
         assert done.status == 0, done.text
         assert "PRIVATE KEY" not in done.text
         assert re.search(r"\d+ updated", done.out), "the commands were run with the other key"
@@ -223,7 +223,7 @@ class Removal:
         inventory["minions"] += others
         inventory["others"] = []
         self.project.write("inventory.yaml", yaml.safe_dump(inventory))
-        return self.project.pulumi("up", "--yes", "--skip-preview")
+        return self.project.pulumi("up", "--yes")
 
 
 @pytest.fixture(scope="module")
@@ -242,7 +242,7 @@ def removal(made: Done, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Re
     clients = {other.name: client(lab, other.name) for other in lab.minions() if other.name != minion}
     before = {pod["name"] for pod in pods(lab) if pod["node"] == minion}
     with Visitor(f"http://{lab.machine(minion).address}:30080/helloworld.html", PAGE) as seen:
-        up = project.pulumi("up", "--yes", "--skip-preview")
+        up = project.pulumi("up", "--yes")
     try:
         yield Removal(
             project=project,

@@ -52,7 +52,7 @@ def test_another_path_then_another_volume_there_then_both_as_before(
     def up(name: str, old: str, new: str) -> None:
         project.edit("Pulumi.dev.yaml", old, new)
         with visitor(lab) as seen[name]:
-            done = project.pulumi("up", "--yes", "--skip-preview")
+            done = project.pulumi("up", "--yes")
         assert done.status == 0, done.text
 
     try:
@@ -72,7 +72,7 @@ def test_another_path_then_another_volume_there_then_both_as_before(
             seconds=60,
             what="the clients of the old volume have ended with the last pods that held it",
         )
-        again = project.pulumi("up", "--yes", "--skip-preview")
+        again = project.pulumi("up", "--yes")
         assert "updated" not in again.out, again.text
     finally:
         with visitor(lab) as seen["back"]:
@@ -91,7 +91,7 @@ def test_a_replaced_mount_is_not_taken_away(lab: Lab, project: Project) -> None:
     urns = [word for word in state.out.split() if "$command:remote:Command::mount-" in word]
     assert len(urns) == len(minions), state.text
     with visitor(lab) as seen:
-        done = project.pulumi("up", "--yes", "--skip-preview", *(word for urn in urns for word in ("--replace", urn)))
+        done = project.pulumi("up", "--yes", *(word for urn in urns for word in ("--replace", urn)))
 
     assert done.status == 0, done.text
     assert f"{len(minions)} replaced" in done.out, done.text

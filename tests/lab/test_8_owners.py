@@ -31,7 +31,7 @@ def test_two_stacks_share_a_mount_and_one_takes_over_what_was_mounted_by_hand(la
     before = {minion: client(lab, minion) for minion in minions}
     page = f"http://{lab.minions()[0].address}:{OTHER_PORT}/helloworld.html"
     with visitor(lab) as seen:
-        up = two.pulumi("up", "--yes", "--skip-preview", "--stack", "two")
+        up = two.pulumi("up", "--yes", "--stack", "two")
         assert up.status == 0, up.text
         assert get(page) == PAGE
         for minion in minions:
@@ -42,7 +42,7 @@ def test_two_stacks_share_a_mount_and_one_takes_over_what_was_mounted_by_hand(la
             lab.exec(minion, ["mount", "-t", "glusterfs", "gluster-2:/MyVolume", BY_HAND])
         by_hand = {minion: client(lab, minion, BY_HAND) for minion in minions}
         two.edit("Pulumi.two.yaml", f"mountPath: {MOUNT}", f"mountPath: {BY_HAND}")
-        moved = two.pulumi("up", "--yes", "--skip-preview", "--stack", "two")
+        moved = two.pulumi("up", "--yes", "--stack", "two")
         assert moved.status == 0, moved.text
         assert get(page) == PAGE
         for minion in minions:
@@ -50,7 +50,7 @@ def test_two_stacks_share_a_mount_and_one_takes_over_what_was_mounted_by_hand(la
             assert owners(lab, minion, BY_HAND) == [f"two/{minion}"]
             assert owners(lab, minion) == [f"dev/{minion}"], "the other stack's remains"
 
-        gone = two.pulumi("destroy", "--yes", "--skip-preview", "--stack", "two")
+        gone = two.pulumi("destroy", "--yes", "--stack", "two")
         assert gone.status == 0, gone.text
     assert {minion: client(lab, minion) for minion in minions} == before
     for minion in minions:
@@ -71,7 +71,7 @@ def test_a_renamed_minion_keeps_its_mount_and_one_that_is_gone_for_good_is_dropp
     (entry,) = [one for one in inventory["minions"] if one["name"] == minion]
     entry |= {"name": "web-3", "node": minion}
     path.write_text(yaml.safe_dump(inventory))
-    renamed = project.pulumi("up", "--yes", "--skip-preview")
+    renamed = project.pulumi("up", "--yes")
     try:
         assert renamed.status == 0, renamed.text
         assert owners(lab, minion) == ["dev/web-3"]
@@ -83,7 +83,7 @@ def test_a_renamed_minion_keeps_its_mount_and_one_that_is_gone_for_good_is_dropp
         inventory["minions"].remove(entry)
         path.write_text(yaml.safe_dump(inventory))
         lab.kubectl("delete", "node", minion)
-        gone = project.pulumi("up", "--yes", "--skip-preview")
+        gone = project.pulumi("up", "--yes")
         assert gone.status != 0
         assert "mount-web-3" in gone.text
         its = "urn:pulumi:dev::glusterfarm::glusterfarm:index:GlusterMount$command:"
@@ -94,7 +94,7 @@ def test_a_renamed_minion_keeps_its_mount_and_one_that_is_gone_for_good_is_dropp
         for urn in urns:
             dropped = project.pulumi("state", "delete", "--yes", urn)
             assert dropped.status == 0, dropped.text
-        again = project.pulumi("up", "--yes", "--skip-preview")
+        again = project.pulumi("up", "--yes")
         assert again.status == 0, again.text
         assert "web-3" not in project.pulumi("stack", "--show-urns").out, "nothing of it is left in the state"
         assert {one.name: client(lab, one.name) for one in lab.minions() if one.name != minion} == {

@@ -17,7 +17,7 @@ from tests.support.visitor import Visitor
 SITE = f"{MOUNT}/two"
 POD = "by-hand"
 STACK = ("--stack", "two")
-UP = ("up", "--yes", "--skip-preview", *STACK)
+UP = ("up", "--yes", *STACK)
 ENOUGH = 100  # visits
 
 

@@ -80,7 +80,7 @@ def configure(project: Project, config: object) -> None:
 @pytest.mark.parametrize("text", [HOSTILE, NEWLINE, "--help", "$(reboot)"])
 def test_what_is_not_plain_is_refused_by_name(lab: Lab, project: Project, text: str) -> None:
     configure(project, everywhere(CONFIG, text))
-    done = project.pulumi("up", "--yes", "--skip-preview")
+    done = project.pulumi("up", "--yes")
 
     assert done.status != 0
     for name in REFUSED:
@@ -97,7 +97,7 @@ def test_what_is_not_plain_in_the_inventory_is_refused_by_name(project: Project,
     names = [name for name in inventory["minions"][0] if name != "port"]
     inventory["minions"][0] = dict.fromkeys(names, text)
     own.write_text(yaml.safe_dump(inventory))
-    done = project.pulumi("up", "--yes", "--skip-preview")
+    done = project.pulumi("up", "--yes")
 
     assert done.status != 0
     for name in names:
@@ -130,7 +130,7 @@ def test_what_may_be_any_text_stays_that_text(lab: Lab, project: Project) -> Non
         },
     )
     try:
-        done = project.pulumi("up", "--yes", "--skip-preview")
+        done = project.pulumi("up", "--yes")
         assert done.status == 0, done.text
         eventually(lambda: all_serve(lab), seconds=30, what="both pods serve")
         assert "Glusterfarm" in get(f"http://{lab.minions()[0].address}:30080{probe}")

@@ -31,7 +31,7 @@ def test_the_release_before_is_one_command_away_and_so_is_the_way_forward(
 ) -> None:
     old = get(f"http://{lab.minions()[0].address}:30080/glusterfarm-release").strip()
     project.edit("content/index.php", "Reload: ", "Rolled: ")
-    up = project.pulumi("up", "--yes", "--skip-preview")
+    up = project.pulumi("up", "--yes")
     assert up.status == 0, up.text
     try:
         new = json.loads(project.pulumi("stack", "output", "--json").out)["release"]
@@ -101,7 +101,7 @@ def test_what_a_dead_publish_made_live_goes_with_the_edit_that_is_undone(lab: La
     told = project.ops("preview", "--stack", "dev")
     assert told.status == 0, told.text
     assert f"as a publish of release `{half}` failed" in told.out
-    back = project.pulumi("up", "--yes", "--skip-preview")
+    back = project.pulumi("up", "--yes")
     assert back.status == 0, back.text
     assert live(lab) == before == json.loads(project.pulumi("stack", "output", "--json").out)["release"]
     eventually(lambda: everywhere(lab, "", "Reload: "), seconds=5, what="this checkout's page from every pod")

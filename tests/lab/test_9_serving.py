@@ -37,7 +37,7 @@ def visitors(lab: Lab, through: str) -> Iterator[Visitor]:
 
 
 def up(project: Project) -> Done:
-    done = project.pulumi("up", "--yes", "--skip-preview")
+    done = project.pulumi("up", "--yes")
     assert done.status == 0, done.text
     return done
 
@@ -98,10 +98,10 @@ def test_a_roll_that_cannot_be_stops_and_the_old_pods_serve_on(
     lost_image = "image: glusterfarm.local/php:lost"
     project.edit(config, f"image: {IMAGE}", f"rolloutTimeout: {ROLLOUT_SECONDS}\n    {lost_image}")
     with visitors(lab, lab.minions()[0].name) as seen:
-        lost = project.pulumi("up", "--yes", "--skip-preview")
+        lost = project.pulumi("up", "--yes")
         project.edit(config, lost_image, f"image: {IMAGE}")
         project.edit(config, "probePath: /", "probePath: /nobody.php")
-        broken = project.pulumi("up", "--yes", "--skip-preview")
+        broken = project.pulumi("up", "--yes")
         new = {pod["name"]: pod["ready"] for pod in pods(lab) if pod["name"] not in before}
         kept = before & {pod["name"] for pod in pods(lab)}
         project.edit(config, "probePath: /nobody.php", "probePath: /")

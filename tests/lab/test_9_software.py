@@ -30,7 +30,7 @@ session_start();
 $_SESSION['visits'][] = gethostname();
 echo count($_SESSION['visits']);
 """
-UP = ("up", "--yes", "--skip-preview")
+UP = ("up", "--yes")
 
 
 @pytest.fixture

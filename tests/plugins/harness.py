@@ -49,8 +49,8 @@ class Run:
 
     @property
     def diagnostics(self) -> str:
-        """The part under "Diagnostics:", one run of spaces for each."""
-        part = self.text.partition("\nDiagnostics:\n")[2].partition("\nResources:\n")[0]
+        """The last part under "Diagnostics:", one run of spaces for each: an `up` has one of its preview before it."""
+        part = self.text.rpartition("\nDiagnostics:\n")[2].partition("\nResources:\n")[0]
         return " ".join(part.split())
 
 
@@ -111,13 +111,13 @@ class Project:
         return run
 
     def up(self, *words: str, fails: bool = False, **arguments: Any) -> Run:
-        return self.run("up", "--yes", "--skip-preview", *words, fails=fails, **arguments)
+        return self.run("up", "--yes", *words, fails=fails, **arguments)
 
     def destroy(self, *words: str, fails: bool = False, **arguments: Any) -> Run:
-        return self.run("destroy", "--yes", "--skip-preview", *words, fails=fails, **arguments)
+        return self.run("destroy", "--yes", *words, fails=fails, **arguments)
 
     def refresh(self, **arguments: Any) -> Run:
-        return self.run("refresh", "--yes", "--skip-preview", **arguments)
+        return self.run("refresh", "--yes", **arguments)
 
     def preview(self, *words: str, **arguments: Any) -> dict[str, Planned]:
         """What `up` would do, by the resources' names; unchanged ones are left out."""

@@ -126,7 +126,7 @@ def test_nothing_outlives_a_killed_engine(project: Project) -> None:
 
 def _start_and_wait_for(project: Project, *files: str) -> tuple[subprocess.Popen[bytes], list[int]]:
     process = subprocess.Popen(
-        project.command("up", "--yes", "--skip-preview"),
+        project.command("up", "--yes"),
         cwd=project.directory,
         env=project.environ(),
         stdout=subprocess.DEVNULL,

@@ -126,7 +126,7 @@ def test_interrupt_kills_the_command(project: Project) -> None:
         local.Command("c", create="echo $$ > pid; exec sleep 100")
         """)
     process = subprocess.Popen(
-        project.command("up", "--yes", "--skip-preview"),
+        project.command("up", "--yes"),
         cwd=project.directory,
         env=project.environ(),
         stdout=subprocess.PIPE,

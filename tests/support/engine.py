@@ -10,7 +10,8 @@ import hashlib
 import json
 import runpy
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
+from enum import StrEnum
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -34,6 +35,50 @@ STDOUT = {
 }
 
 
+CLUSTER_IP, NODE_PORT, BALANCER = "10.0.0.10", 30080, "192.0.2.7"
+#: Of a Service that a dry run made; nobody will have them.
+MADE_UP_IP, MADE_UP_PORT = "10.0.0.66", 31666
+
+
+class Dry(StrEnum):
+    """What the provider programs return for a resource of ours (read in pulumi-kubernetes 4.34, provider.go: Create).
+
+    STATE: what the state has, as of a stack that is up and of every update. MADE_UP: what the API server made of it in
+    the dry run of a new object; then there is no id and no status. INPUTS: the inputs, where no dry run was possible.
+    """
+
+    STATE = "state"
+    MADE_UP = "made up"
+    INPUTS = "inputs"
+
+
+@dataclass(frozen=True, kw_only=True)
+class World:
+    """The cluster: what the provider programs return, and what the survey finds (``cluster.survey``)."""
+
+    dry: Dry = Dry.STATE
+    namespace: str = "ours"
+    unreachable: str = ""
+    not_compared: str = ""
+    forbidden: tuple[str, ...] = ()
+    service_known: bool = True
+    cluster_ip: str = CLUSTER_IP
+    node_ports: tuple[int, ...] = (NODE_PORT,)
+    balancer: tuple[Mapping[str, str], ...] = ({"ip": BALANCER},)
+
+
+#: A stack that is up.
+UP = World()
+#: A new stack, whose namespace is not there yet.
+NEW = World(
+    dry=Dry.INPUTS,
+    namespace="absent",
+    not_compared="namespace glusterfarm does not exist yet",
+    cluster_ip="",
+    node_ports=(),
+)
+
+
 @dataclass(frozen=True, kw_only=True)
 class Registered:
     """One resource of a run: names instead of URNs where a reader would use them."""
@@ -55,6 +100,9 @@ class Registered:
 class _Providers(mocks.Mocks):
     """Outputs as the real providers give them, where the program reads one."""
 
+    def __init__(self, world: World) -> None:
+        self._world = world
+
     def new_resource(self, args: mocks.MockResourceArgs) -> tuple[str | None, dict[Any, Any]]:
         outputs = dict(args.inputs)
         if args.typ == "kubernetes:core/v1:ReplicationController":
@@ -63,20 +111,33 @@ class _Providers(mocks.Mocks):
             # The provider chooses another name for other contents.
             digest = hashlib.sha256(repr(sorted(args.inputs["stringData"].items())).encode()).hexdigest()[:8]
             outputs["metadata"] = {"name": f"{args.name}-{digest}", **outputs["metadata"]}
-        if args.typ == "kubernetes:core/v1:Service":
-            outputs["spec"] = {**outputs["spec"], "clusterIP": "10.0.0.10"}
-            outputs["status"] = {"loadBalancer": {"ingress": [{"ip": "192.0.2.7"}]}}
-        if args.typ == "command:local:Command":
+        if args.typ == "kubernetes:core/v1:Service" and self._world.dry is not Dry.INPUTS:
+            outputs = self._service(outputs)
+        if args.typ == "command:local:Command" and self._world.dry is Dry.STATE:
             outputs["stdout"] = STDOUT.get(args.name, "{}")
-        return f"{args.name}-id", outputs
+        return (f"{args.name}-id" if self._world.dry is Dry.STATE else ""), outputs
+
+    def _service(self, outputs: Mapping[str, Any]) -> dict[str, Any]:
+        """The server's own additions: an address, and a port of every node for the types that have one."""
+        made_up = self._world.dry is Dry.MADE_UP
+        spec = {**outputs["spec"], "clusterIP": MADE_UP_IP if made_up else CLUSTER_IP}
+        if spec["type"] != "ClusterIP":
+            port = {"nodePort": MADE_UP_PORT if made_up else NODE_PORT}
+            spec["ports"] = [{**port, **it} for it in spec["ports"]]
+        balancer = list(self._world.balancer) if spec["type"] == "LoadBalancer" else []
+        status = {"loadBalancer": {"ingress": balancer} if balancer else {}}
+        return {**outputs, "spec": spec, **({} if made_up else {"status": status})}
 
     def call(self, args: mocks.MockCallArgs) -> tuple[dict[Any, Any], list[tuple[str, str]] | None]:
-        raise AssertionError(f"the program looked something up: {args.token}")
+        assert args.token == "command:local:run", f"the program looked something up: {args.token}"
+        assert "-m cluster.survey" in args.args["command"]
+        world = {key: it for key, it in asdict(self._world).items() if key not in {"dry", "balancer"}}
+        return {**args.args, "stdout": json.dumps(world), "stderr": ""}, []
 
 
 class _Monitor(mocks.MockMonitor):
-    def __init__(self, registered: list[Registered], failing: tuple[str, str] | None) -> None:
-        super().__init__(_Providers())
+    def __init__(self, registered: list[Registered], failing: tuple[str, str] | None, world: World) -> None:
+        super().__init__(_Providers(world))
         self._registered = registered
         self._failing = failing
 
@@ -127,23 +188,26 @@ def run(
     secrets: tuple[str, ...] = (),
     stack: str = "dev",
     failing: tuple[str, str] | None = None,
+    world: World = UP,
+    update: bool = False,
 ) -> Run:
     """Run ``program`` as a preview with ``config`` (full keys) and give what it registered; its errors come through.
 
-    With a resource ``failing`` (type, name) it is an update, and that one is answered as the engine answers where it
-    goes on after an error.
+    With ``update`` it is one, and with a resource ``failing`` (type, name), which is answered as the engine answers
+    where it goes on after an error. An export that is not known yet is UNKNOWN.
     """
     registered: list[Registered] = []
     exports: dict[str, Any] = {}
     settings.ROOT.set(None)  # made once a process, it may be one that another test never let finish
-    preview = failing is None
-    mocks.set_mocks(_Providers(), PROJECT, stack, preview=preview, monitor=_Monitor(registered, failing))
+    preview = failing is None and not update
+    mocks.set_mocks(_Providers(world), PROJECT, stack, preview=preview, monitor=_Monitor(registered, failing, world))
     set_all_config(dict(config or {}), list(secrets))
     settings.SETTINGS.rpc_manager.clear()
     settings.SETTINGS.outputs.clear()
 
     def body() -> None:
         for name, value in (program() or {}).items():
+            exports[name] = UNKNOWN
             pulumi.Output.from_input(value).apply(partial(exports.__setitem__, name))
 
     error = ""
@@ -162,6 +226,8 @@ def run_main(
     secrets: tuple[str, ...] = (),
     stack: str = "dev",
     failing: tuple[str, str] | None = None,
+    world: World = UP,
+    update: bool = False,
     monkeypatch: Any,
 ) -> Run:
     """Run the project's own ``__main__.py``; its exports are recorded instead of sent to an engine."""
@@ -172,7 +238,7 @@ def run_main(
         runpy.run_path(str(PROGRAM), run_name="__main__")
         return exports
 
-    return run(program, config=config, secrets=secrets, stack=stack, failing=failing)
+    return run(program, config=config, secrets=secrets, stack=stack, failing=failing, world=world, update=update)
 
 
 def _plain(value: Any) -> Any:

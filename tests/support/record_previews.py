@@ -26,7 +26,7 @@ import yaml
 
 from lab.plugins.install import PROGRAMS, install
 from lab.toolchain import builds
-from tests.support.handless import DRIFT
+from tests.support.handless import DRIFT, NAMESPACES
 from tests.support.stack import StackFiles, minion, private_key, three_minions
 
 CHECKOUT = Path(__file__).resolve().parents[2]
@@ -46,7 +46,7 @@ HOSTILE = (
     "\u202etxt.exe",
     "**bold** _it_ $x$ &lt; --> .html",
 )
-_PROGRAM = ("__main__.py", "Pulumi.yaml", "settings.py", "components", "connectors", "publisher", "rules")
+_PROGRAM = ("__main__.py", "Pulumi.yaml", "settings.py", "cluster", "components", "connectors", "publisher", "rules")
 #: The script that a mount's command carries is long, and a preview only says whether it is another one.
 _LINES_OF_A_SCRIPT = 2
 
@@ -131,7 +131,8 @@ def project(*, up: bool = True, secret: bool = False) -> Iterator[Project]:
         if secret:
             made.pulumi("config", "set", "--secret", "sshPrivateKey", "--", private_key())
         if up:
-            made.pulumi("up", "--yes", "--skip-preview")
+            made.pulumi("up", "--yes")
+            made.environment[NAMESPACES] = str(made.files.values["kubernetes"]["namespace"])
         yield made
 
 

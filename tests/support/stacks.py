@@ -20,7 +20,7 @@ def pulumi(project: Project, *words: str) -> None:
 
 def change(project: Project, verb: str, stack: str) -> None:
     """``up`` or ``destroy`` of a stack. Raises RuntimeError."""
-    pulumi(project, verb, "--yes", "--skip-preview", "--stack", stack)
+    pulumi(project, verb, "--yes", "--stack", stack)
 
 
 def init(project: Project, name: str, config: Mapping[str, Any]) -> None:
@@ -55,7 +55,7 @@ def another_stack(project: Project, name: str, port: int, **own: Mapping[str, ob
     try:
         yield
     finally:
-        for words in (("destroy", "--yes", "--skip-preview"), ("stack", "rm", "--yes", "--preserve-config")):
+        for words in (("destroy", "--yes"), ("stack", "rm", "--yes", "--preserve-config")):
             done = project.pulumi(*words, "--stack", name)
             if done.status != 0 and "no stack named" not in done.text:
                 raise RuntimeError(f"pulumi failed:\n{done.text}")

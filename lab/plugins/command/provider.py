@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from lab.plugins.command import local, remote
 from lab.plugins.command.output import Output, streams_shown
-from lab.plugins.command.schema import INPUTS, LOCAL, checked
+from lab.plugins.command.schema import INPUTS, LOCAL, RUN, checked
 from lab.plugins.common.diffs import Diff, compare, without_ignored
 from lab.plugins.common.engine import Engine
 from lab.plugins.common.model import Checked, Failure, Naming, Provider, ProviderError, Resource
@@ -82,6 +82,18 @@ class CommandProvider(Provider):
             outputs = {name: plain(state.get(name)) or "" for name in _OUTPUTS}
             await self._run(resource, command, state, outputs)
 
+    async def invoke(self, token: str, arguments: Properties) -> Properties:
+        """`command:local:run` runs a command in previews, too (read in pulumi-command, local/runController.go)."""
+        given = plain(arguments)
+        if token != RUN or not isinstance(given.get("command"), str):
+            raise ProviderError(f"unknown function {token}: the lab's own provider knows {RUN}, with a command")
+        output = Output(_unseen, streams_shown("none"))
+        try:
+            await local.run(given["command"], given, given.get("environment") or {}, output, self._cancelled)
+        finally:
+            await output.finish()
+        return {**arguments, **output.outputs()}
+
     async def _run(
         self, resource: Resource, command: str, inputs: Properties, before: dict[str, str]
     ) -> dict[str, str]:
@@ -120,3 +132,7 @@ class CommandProvider(Provider):
 
     async def cancel(self) -> None:
         self._cancelled.set()
+
+
+async def _unseen(_line: str) -> None:
+    """A function has no resource by which a line could be shown."""

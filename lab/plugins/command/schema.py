@@ -11,6 +11,7 @@ from lab.plugins.common.values import Properties, Secret, Unknown, Value, plain,
 
 LOCAL: Final = "command:local:Command"
 REMOTE: Final = "command:remote:Command"
+RUN: Final = "command:local:run"
 LOGGING: Final = ("stdout", "stderr", "stdoutAndStderr", "none")
 
 Check = Callable[[Any], str]

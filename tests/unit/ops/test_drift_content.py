@@ -51,7 +51,7 @@ def test_another_release_that_is_live_is_one_finding_and_published_again(site_st
     assert site.live() == TWO
     (up,) = [call for call in (site_stack.pulumi / "calls").read_text().splitlines() if call.startswith("up")]
     its = "urn:pulumi:dev::glusterfarm::glusterfarm:index:ContentSync$command:local:Command::content-"
-    assert up.startswith(f"up --yes --skip-preview --target {its}intent --target-replace {its}publish --non-")
+    assert up.startswith(f"up --yes --target {its}intent --target-replace {its}publish --non-")
 
 
 def test_what_an_older_version_deployed_is_left_to_an_up(site_stack: SiteStack) -> None:

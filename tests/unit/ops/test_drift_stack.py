@@ -28,7 +28,7 @@ def test_a_missing_label_is_written_by_pulumi_for_exactly_that_node(deployed: De
     status, out, _ = deployed.drift("--repair", "--stack", "dev")
     assert (status, out.splitlines()[0]) == (0, "minion-2: label repaired: written")
     (up,) = [call for call in deployed.calls() if call.startswith("up")]
-    assert up.startswith("up --yes --skip-preview --refresh --target urn:")
+    assert up.startswith("up --yes --refresh --target urn:")
     assert up.count("--target") == 1
     assert "NodePatch::mount-minion-2 --stack dev" in up
     assert all("mount dev/" not in command for it in deployed.servers.values() for command in it.commands)

@@ -30,7 +30,7 @@ def test_it_deploys_with_what_it_is_lent(
     assert ci("deploy", "--stack", "prod") == (0, "", "")
 
     up, *rest = pulumi.calls.splitlines()
-    assert up == "up --yes --skip-preview --stack prod --non-interactive --color never"
+    assert up == "up --yes --stack prod --non-interactive --color never"
     assert rest[:3] == ["PULUMI_CONTINUE_ON_ERROR=true", "PULUMI_PARALLEL=11", "apiVersion: v1"]
     assert "(ED25519)" in rest[3]
     assert (tmp_path / "summary.md").read_text() == (

@@ -24,7 +24,7 @@ VERDICTS = {
     "volume": "## DESTRUCTIVE: stack `dev`, 10 changes",
     "mount-path": "## DESTRUCTIVE: stack `dev`, 10 changes",
     "service": "## 2 changes: stack `dev`",
-    "service-replaced": "## DESTRUCTIVE: stack `dev`, 1 change",
+    "service-replaced": "## DESTRUCTIVE: stack `dev`, 2 changes",
     "namespace": "## DESTRUCTIVE: stack `dev`, 11 changes",
     "secret": "## 9 changes: stack `dev`",
     "plain-secrets": "## 3 changes: stack `dev`",

@@ -97,7 +97,10 @@ def test_nothing_gets_out_of_its_quotes(text: str, diffs: list[FileDiff] | None,
     words = "".join(it.content for it in tokens if it.type == "text")
     assert not re.search(r"[@<>#|\x00]", words), words
     heads = [tokens[place + 1].content for place, it in enumerate(tokens) if it.type == "heading_open"]
-    own = r"(Pods|Service): [a-z ]+|Minions|Content|Also|Why|Warnings|Differences|Deleted or replaced"
+    own = (
+        r"(Pods|Service): [a-z ]+|Minions|Content|Also|Why|Warnings|Differences|Deleted or replaced"
+        r"|Not compared with the cluster"
+    )
     assert all(re.fullmatch(own, it) for it in heads[1:]), heads
     assert tokens[-1].content.startswith("<!-- glusterfarm preview of ")
     json.dumps(Made(facts=facts, diffs=None if diffs is None else tuple(diffs)).object())

@@ -1,98 +1,52 @@
-"""A preview succeeds without a cluster, and says nothing of it; the comment does."""
+"""A preview succeeds without dry runs. It warns, and the comment says so where a reviewer sees it first."""
 
 from __future__ import annotations
 
+import copy
 import json
-import threading
-from collections.abc import Callable, Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-import yaml
 
-from tests.support.stack import StackFiles
-from tests.unit.ops.preview.cases import RECORDED
-from tests.unit.ops.preview.conftest import Run, against
+from tests.unit.ops.preview.cases import recorded
+from tests.unit.ops.preview.conftest import Run, against, written
 
 HEAD = "### Not compared with the cluster\n"
+ABSENT = "namespace glusterfarm does not exist yet"
 
 
-@pytest.fixture
-def project(tmp_path: Path) -> StackFiles:
-    files = StackFiles(directory=tmp_path)
-    config = {f"glusterfarm:{key}": value for key, value in files.values.items()}
-    files.write("Pulumi.yaml", "name: glusterfarm\n")
-    files.write("Pulumi.dev.yaml", yaml.safe_dump({"config": config}))
-    return files
+def test_a_first_preview_was_not_compared(ops: Run) -> None:
+    out = ops(*against("first"))[1]
+
+    assert f"```\n{ABSENT}\n```" in out
+    assert out.index(HEAD) < out.index("### Minions")
+    assert "### Warnings" not in out, "it is said once"
+    assert json.loads(ops(*against("first"), "--json")[1])["unasked"] == ABSENT
 
 
-class Api(BaseHTTPRequestHandler):
-    def do_GET(self) -> None:
-        text = json.dumps({"kind": "APIResourceList", "resources": []}).encode()
-        self.send_response(200 if self.path == "/api/v1/" else 404)
-        self.send_header("Content-Length", str(len(text)))
-        self.end_headers()
-        self.wfile.write(text)
+def test_so_it_is_of_a_preview_that_is_run(ops: Run, pulumi: Callable[..., Path]) -> None:
+    digest = recorded("nothing")
+    why = "the cluster of kubeconfig does not answer (no route); check that its API server is up"
+    digest["diagnostics"] = [{"severity": "warning", "message": f"warning: not compared with the cluster: {why}\n"}]
+    pulumi(json.dumps(digest))
 
-    def log_message(self, *_: object) -> None:
-        """Nothing to the terminal."""
-
-
-@pytest.fixture
-def api() -> Iterator[str]:
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Api)
-    thread = threading.Thread(target=server.serve_forever, args=(0.01,))
-    thread.start()
-    yield f"http://127.0.0.1:{server.server_port}"
-    server.shutdown()
-    server.server_close()
-    thread.join()
-
-
-def kubeconfig(server: str) -> str:
-    return yaml.safe_dump(
-        {
-            "current-context": "it",
-            "contexts": [{"name": "it", "context": {"cluster": "it", "user": "it"}}],
-            "clusters": [{"name": "it", "cluster": {"server": server}}],
-            "users": [{"name": "it", "user": {"token": "hunter2"}}],
-        }
-    )
-
-
-def test_without_a_kubeconfig(ops: Run, pulumi: Callable[..., Path], project: StackFiles) -> None:
-    pulumi((RECORDED / "image.json").read_text())
-
-    status, out, err = ops()
-
-    assert (status, err) == (0, "")
-    assert out.startswith("## 3 changes: stack `dev`\n")
-    assert f"{HEAD}\nLabels, namespace, ini, controller and Service are compared with what the last" in out
-    assert "```\nkubeconfig kubeconfig is no file; correct kubernetes.kubeconfig\n```" in out
-    assert out.index(HEAD) < out.index("### Pods: a roll")
-    assert json.loads(ops("--json")[1])["unasked"].startswith("kubeconfig kubeconfig is no file")
-
-
-def test_without_an_api_server(ops: Run, pulumi: Callable[..., Path], project: StackFiles) -> None:
-    project.write("kubeconfig", kubeconfig("http://127.0.0.1:9"))
-    pulumi((RECORDED / "nothing.json").read_text())
-
-    out = ops("--stack", "dev")[1]
+    out = ops()[1]
 
     assert out.startswith(f"## No change: stack `dev`\n\n{HEAD}")
-    assert "the cluster of kubeconfig does not answer" in out
+    assert f"```\n{why}\n```" in out
 
 
-def test_with_one(ops: Run, pulumi: Callable[..., Path], project: StackFiles, api: str) -> None:
-    project.write("kubeconfig", kubeconfig(api))
-    pulumi((RECORDED / "image.json").read_text())
-    assert HEAD not in ops()[1]
+def test_another_warning_stays_a_warning(ops: Run) -> None:
+    digest = copy.deepcopy(recorded("first"))
+    digest["diagnostics"].append({"severity": "warning", "message": "warning: names differ only in case\n"})
+
+    out = ops(*written(digest))[1]
+
+    assert "### Warnings\n\n```\nnames differ only in case\n```" in out
+    assert HEAD in out
 
 
-def test_who_reads_a_file_asks_nobody_and_a_failure_has_its_own_reason(
-    ops: Run, pulumi: Callable[..., Path], project: StackFiles
-) -> None:
-    assert HEAD not in ops(*against("image"))[1]
-    pulumi((RECORDED / "failing.json").read_text(), status=255)
-    assert HEAD not in ops()[1]
+@pytest.mark.parametrize("name", ["image", "content", "failing"])
+def test_nothing_is_said_of_what_was_compared(ops: Run, name: str) -> None:
+    assert HEAD not in ops(*against(name))[1]
