@@ -9,7 +9,7 @@ import os
 import shlex
 import shutil
 import subprocess
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
 from lab.errors import LabError
@@ -37,9 +37,11 @@ def run(
     env: Mapping[str, str] | None = None,
     cwd: Path | None = None,
     remedy: str = "",
+    on_line: Callable[[str], None] | None = None,
 ) -> str:
     """Run a program to its end and return what it printed (both streams, as one text).
 
+    on_line: is given each line as it is printed.
     doing: what for, e.g. "building pulumi"; it opens the error's message.
     env: added to the environment of this process.
     Raises LabError with the last lines of the output when the program fails or is not there. The program
@@ -51,7 +53,7 @@ def run(
     if setpriv := which("setpriv"):
         guarded = [setpriv, "--pdeathsig", "KILL", "--", *words]
     try:
-        done = subprocess.run(
+        process = subprocess.Popen(
             guarded,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
@@ -60,14 +62,28 @@ def run(
             cwd=cwd,
             # What this process marked as inheritable, which is the lock it builds under, and nothing else.
             close_fds=False,
-            check=False,
         )
     except OSError as error:
         raise LabError(f"{doing}: cannot run {words[0]}: {error.strerror}", remedy) from error
-    output = done.stdout.decode(errors="replace")
-    if done.returncode != 0:
-        raise LabError(f"{doing}: {_ending(done.returncode)}\n{tail(output, shlex.join(words))}", remedy)
+    output = _read(process, on_line)
+    if process.returncode != 0:
+        raise LabError(f"{doing}: {_ending(process.returncode)}\n{tail(output, shlex.join(words))}", remedy)
     return output
+
+
+def _read(process: subprocess.Popen[bytes], on_line: Callable[[str], None] | None) -> str:
+    """All that the process prints until its end. It is killed where that is not waited for."""
+    lines = []
+    with process:
+        try:
+            for raw in process.stdout or ():
+                lines.append(raw.decode(errors="replace"))
+                if on_line:
+                    on_line(lines[-1].rstrip())
+        except BaseException:
+            process.kill()
+            raise
+    return "".join(lines)
 
 
 def tail(output: str, command: str) -> str:

@@ -12,6 +12,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TextIO
 
+#: A step that takes longer says so as often as this: silence would look like a hang.
+PATIENCE_SECONDS = 15.0
+
 
 class Step:
     """One running step."""
@@ -19,6 +22,7 @@ class Step:
     def __init__(self, title: str, steps: Steps) -> None:
         self.title = title
         self.result = "done"
+        self.reached = ""
         self._steps = steps
 
     def outcome(self, text: str) -> None:
@@ -29,26 +33,44 @@ class Step:
         """Print a line now: for steps so long that silence would look like a hang."""
         self._steps.note(f"{self.title}: {text}")
 
+    def progress(self, text: str) -> None:
+        """Set how far the step is, e.g. "812 of 2,310 packages", for the next of the lines that a long step prints."""
+        self.reached = text
+
 
 class Steps:
     """Prints the steps of one command. Safe to use from several threads: a line is written whole."""
 
-    def __init__(self, stream: TextIO | None = None) -> None:
+    def __init__(self, stream: TextIO | None = None, patience: float = PATIENCE_SECONDS) -> None:
         self._stream = stream
+        self._patience = patience
         self._lock = threading.Lock()
 
     @contextmanager
     def step(self, title: str) -> Iterator[Step]:
-        """Run one step and, when it ends, print "  <title>: <outcome> (12.3 s)"; "failed" when it raises."""
+        """Run one step and, when it ends, print "  <title>: <outcome> (12.3 s)"; "failed" when it raises.
+
+        Every 15 s until then print how long it has taken and how far it is.
+        """
         begun = time.monotonic()
         step = Step(title, self)
+        ended = threading.Event()
+        ticker = threading.Thread(target=self._tick, args=(step, begun, ended), daemon=True)
+        ticker.start()
         try:
             yield step
         except BaseException:
             step.outcome("failed")
             raise
         finally:
+            ended.set()
+            ticker.join()
             self.note(f"{step.title}: {step.result} ({duration(time.monotonic() - begun)})")
+
+    def _tick(self, step: Step, begun: float, ended: threading.Event) -> None:
+        while not ended.wait(self._patience):
+            reached = f", {step.reached}" if step.reached else ""
+            self.note(f"{step.title}: ... {duration(time.monotonic() - begun)}{reached}")
 
     def note(self, text: str) -> None:
         """Print one indented line that is not a step."""

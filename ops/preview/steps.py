@@ -165,7 +165,7 @@ def parse(text: str, *, scrub: Scrub, failed: str | None = None) -> Preview:
     digest, beside = _digest(text)
     beside = "\n".join(it for it in (beside, failed or "") if it.strip())
     if digest is None and failed is None and not re.search(r"^\s*error:", beside, re.MULTILINE):
-        raise OpsError(_NO_PREVIEW if text.strip() else _EMPTY)
+        raise OpsError(_EMPTY if not text.strip() else _NO_PREVIEW if beside.strip() else f"{_NO_PREVIEW}: {_NEITHER}")
     steps = [] if digest is None else digest.steps
     told = [] if digest is None else digest.diagnostics
     errors = [_told(it, scrub) for it in told if it.severity == "error"]
@@ -187,6 +187,7 @@ def parse(text: str, *, scrub: Scrub, failed: str | None = None) -> Preview:
 #: What follows every error of the program itself.
 _ALSO: Final = "an unhandled error occurred: program exited with non-zero exit code"
 _NO_PREVIEW: Final = "it is not what `pulumi preview --json` prints"
+_NEITHER: Final = "it has neither steps nor diagnostics"
 _EMPTY: Final = "there is nothing in it: the preview that was to fill it failed; its log says why"
 
 
@@ -199,10 +200,13 @@ def _digest(text: str) -> tuple[_Digest | None, str]:
         found, length = json.JSONDecoder().raw_decode(text[start.start() :])
     except (ValueError, RecursionError):
         return None, text
+    beside = text[: start.start()] + text[start.start() + length :]
+    if not found:
+        return None, beside  # of a preview that could not start; why is on stderr
     if "sequence" in found and "timestamp" in found:
         raise OpsError(f"{_NO_PREVIEW} but single events; unset PULUMI_ENABLE_STREAMING_JSON_PREVIEW")
     if not found.keys() & {"steps", "diagnostics", "changeSummary", "config", "duration"}:
-        raise OpsError(f"{_NO_PREVIEW}: it has neither steps nor diagnostics")
+        raise OpsError(f"{_NO_PREVIEW}: {_NEITHER}")
     try:
         digest = _Digest.model_validate(
             {key: found[key] for key in ("steps", "diagnostics") if found.get(key) is not None}
@@ -210,7 +214,7 @@ def _digest(text: str) -> tuple[_Digest | None, str]:
     except (ValidationError, RecursionError) as error:
         where = ".".join(map(str, error.errors()[0]["loc"])) if isinstance(error, ValidationError) else "nesting"
         raise OpsError(f"{_NO_PREVIEW}: {where!a} does not have the right form") from None
-    return digest, text[: start.start()] + text[start.start() + length :]
+    return digest, beside
 
 
 def _tail(text: str) -> str:

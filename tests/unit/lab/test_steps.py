@@ -7,7 +7,7 @@ import threading
 import pytest
 
 from lab.errors import LabError, report
-from lab.steps import Steps, duration
+from lab.steps import PATIENCE_SECONDS, Steps, duration
 
 
 def test_a_step_is_one_line_with_its_outcome_and_duration() -> None:
@@ -29,6 +29,23 @@ def test_a_long_step_shows_a_line_before_it_ends() -> None:
     with Steps(out).step("kubernetes 1.34.4") as step:
         step.started("building 6 programs, about 10 minutes ...")
         assert out.getvalue() == "  kubernetes 1.34.4: building 6 programs, about 10 minutes ...\n"
+
+
+def test_a_step_that_takes_long_says_so_again_and_again() -> None:
+    out = io.StringIO()
+    with Steps(out, patience=0.05).step("kubernetes 1.34.4") as step:
+        step.progress("12 of 2310 packages compiled")
+        while out.getvalue().count("\n") < 3:
+            assert not out.getvalue().count("built")
+        step.outcome("built")
+    *ticks, last = out.getvalue().splitlines()
+    form = r"  kubernetes 1\.34\.4: \.\.\. \d+\.\d s, 12 of 2310 packages compiled"
+    assert all(re.fullmatch(form, line) for line in ticks)
+    assert re.fullmatch(r"  kubernetes 1\.34\.4: built \(\d+\.\d s\)", last)
+
+
+def test_silence_is_never_longer_than_a_quarter_of_a_minute() -> None:
+    assert PATIENCE_SECONDS <= 15
 
 
 def test_a_step_that_raises_says_failed_and_the_error_goes_on() -> None:

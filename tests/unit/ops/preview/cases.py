@@ -19,8 +19,9 @@ from typing import Any
 
 from ops.__main__ import main
 from publisher.manifest import Manifest
+from tests.support.program import Program
 from tests.support.record_previews import CASES as EDITS
-from tests.support.record_previews import Project, beside
+from tests.support.record_previews import beside
 from tests.support.stack import StackFiles
 
 HERE = Path(__file__).parent
@@ -46,7 +47,7 @@ def repository(directory: Path, edit: str = "nothing") -> StackFiles:
     if edit in LARGE:
         LARGE[edit](directory)
     else:
-        EDITS.get(edit, EDITS["nothing"])(Project(files=files, environment={}))
+        EDITS.get(edit, EDITS["nothing"])(Program(files=files, environment={}))
     return files
 
 

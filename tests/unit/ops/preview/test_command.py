@@ -46,8 +46,12 @@ def test_a_preview_that_fails_is_a_comment_with_the_reason(ops: Run, pulumi: Cal
         ("", "pulumi failed and did not say why"),
     ],
 )
-def test_one_that_fails_before_there_is_json(ops: Run, pulumi: Callable[..., Path], err: str, told: str) -> None:
-    pulumi("", err=err, status=255)
+@pytest.mark.parametrize("printed", ["", "{}\n"])
+def test_one_that_fails_before_there_is_json(
+    ops: Run, pulumi: Callable[..., Path], err: str, told: str, printed: str
+) -> None:
+    """The CLI prints an empty object where it finds no stack, no language host or no virtual environment."""
+    pulumi(printed, err=err, status=255)
 
     status, out, _ = ops("--stack", "acme/farm/prod")
 
