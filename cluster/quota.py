@@ -50,8 +50,7 @@ def shortages(quotas: Iterable[Mapping[str, Any]], need: Mapping[str, Decimal]) 
         hard, used = status.get("hard") or spec.get("hard") or {}, status.get("used") or {}
         for name, limit in hard.items():
             wanted = need.get(name, Decimal(0))
-            taken = _quantity(used.get(name, "0"))
-            if wanted and taken + wanted > _quantity(limit):
+            if wanted and _quantity(used.get(name, "0")) + wanted > _quantity(limit):
                 yield (
                     f"quota {quota['metadata']['name']} allows {name}={limit}, of which {used.get(name, '0')} are used;"
                     f" the farm needs {_shown(wanted)} more"
@@ -64,10 +63,14 @@ def _amount(container: Mapping[str, Any], kind: str, resource: str) -> Decimal:
 
 
 def _quantity(text: str) -> Decimal:
+    """The number; a text that is none stands for infinity, so that only the API server judges it."""
     from kubernetes.utils.quantity import parse_quantity  # noqa: PLC0415 (a second, which its callers have paid)
 
     parse: Any = parse_quantity
-    return Decimal(parse(text))
+    try:
+        return Decimal(parse(text))
+    except (ValueError, TypeError):
+        return Decimal("Infinity")
 
 
 def _shown(amount: Decimal) -> str:

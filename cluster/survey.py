@@ -118,7 +118,7 @@ def survey(cluster: Cluster, request: Request) -> Found:
     service, known = _object(cluster, "Service", cluster.core.read_namespaced_service, request.service)
     live = (service or {}).get("spec") or {}
     found = Found(
-        namespace=_whose(cluster, request, namespace, service),
+        namespace=_whose(cluster, request, namespace, service) if known else "unknown",
         service_known=known,
         cluster_ip=live.get("clusterIP", ""),
         node_ports=tuple(it["nodePort"] for it in live.get("ports") or [] if "nodePort" in it),
@@ -160,15 +160,16 @@ def _whose(cluster: Cluster, request: Request, namespace: Mapping[str, Any], ser
     owner = _annotations(namespace).get(labels.OWNER_ANNOTATION)
     if owner is not None:
         return "ours" if owner == request.owner else "foreign"
-    policy, _ = _object(cluster, "NetworkPolicy", _networking(cluster), request.pods)
+    policy, known = _object(cluster, "NetworkPolicy", _networking(cluster), request.pods)
     selectors = (
         (service, (service or {}).get("spec", {}).get("selector")),
         (policy, (policy or {}).get("spec", {}).get("podSelector", {}).get("matchLabels")),
     )
     mine = [it for it, selector in selectors if it is not None and selector == dict(request.selector)]
-    if not mine or any(labels.FOREIGN_ANNOTATION in _annotations(it) for it in mine):
-        return "foreign"
-    return "ours"
+    if not mine:
+        # Taken for foreign, a namespace that the state has would be deleted.
+        return "foreign" if known else "unknown"
+    return "foreign" if any(labels.FOREIGN_ANNOTATION in _annotations(it) for it in mine) else "ours"
 
 
 def _networking(cluster: Cluster) -> Callable[..., Any]:
@@ -190,6 +191,9 @@ def _forbidden(
     cluster: Cluster, request: Request, namespace: Mapping[str, Any], service: Mapping[str, Any] | None
 ) -> Iterator[str]:
     """A line for each reason why the namespace would not admit the Service or the pods."""
+    if (namespace.get("status") or {}).get("phase") == "Terminating":
+        yield "it is being deleted; wait until it is gone, or see which finalizers keep it"
+        return
     if request.service_spec.get("type") != (service or {}).get("spec", {}).get("type"):
         yield from _service_refused(cluster, request, service)
     controllers = _listed(cluster, "controllers", cluster.core.list_namespaced_replication_controller, request.selector)
