@@ -117,12 +117,13 @@ def survey(cluster: Cluster, request: Request) -> Found:
         return Found(namespace="absent", not_compared=why, service_known=True)
     service, known = _object(cluster, "Service", cluster.core.read_namespaced_service, request.service)
     live = (service or {}).get("spec") or {}
+    whose, refusal = _whose(cluster, request, namespace, service) if known else ("unknown", "")
     found = Found(
-        namespace=_whose(cluster, request, namespace, service) if known else "unknown",
+        namespace=whose,
         service_known=known,
         cluster_ip=live.get("clusterIP", ""),
         node_ports=tuple(it["nodePort"] for it in live.get("ports") or [] if "nodePort" in it),
-        forbidden=tuple(_forbidden(cluster, request, namespace, service)),
+        forbidden=(refusal,) if refusal else tuple(_forbidden(cluster, request, namespace, service)),
     )
     return replace(found, not_compared=_refused(cluster, request)) if request.preview else found
 
@@ -149,27 +150,51 @@ def _object(cluster: Cluster, kind: str, question: Callable[..., Any], name: str
         return None, False
 
 
-def _whose(cluster: Cluster, request: Request, namespace: Mapping[str, Any], service: Mapping[str, Any] | None) -> str:
-    """Whether this stack made the namespace (docs/adr/0021-namespaces.md).
+def _whose(
+    cluster: Cluster, request: Request, namespace: Mapping[str, Any], service: Mapping[str, Any] | None
+) -> tuple[str, str]:
+    """Whether this stack made the namespace (docs/adr/0021-survey.md), and why it may not be used, '' if it may.
 
     The namespace's own mark decides. Without it the marks on this stack's objects in it do. Versions before 0.2 left
-    no mark and always made the namespace.
+    no mark and always made the namespace. In doubt it is unknown, and declared: taken for foreign, a namespace that the
+    state has would be deleted.
     """
     if not namespace:
-        return "unknown"
+        return "unknown", ""
     owner = _annotations(namespace).get(labels.OWNER_ANNOTATION)
+    if owner == request.owner:
+        return "ours", ""
     if owner is not None:
-        return "ours" if owner == request.owner else "foreign"
+        return "unknown", _of_another(cluster, request, f"it carries the annotation {labels.OWNER_ANNOTATION}={owner}")
     policy, known = _object(cluster, "NetworkPolicy", _networking(cluster), request.pods)
-    selectors = (
-        (service, (service or {}).get("spec", {}).get("selector")),
-        (policy, (policy or {}).get("spec", {}).get("podSelector", {}).get("matchLabels")),
+    selectors = {
+        f"Service {request.service}": (service, _at(service, "spec", "selector")),
+        f"NetworkPolicy {request.pods}": (policy, _at(policy, "spec", "podSelector", "matchLabels")),
+    }
+    there = [(what, it, selector) for what, (it, selector) in selectors.items() if it is not None]
+    for what, _, selector in there:
+        if selector != dict(request.selector):
+            return "unknown", _of_another(cluster, request, f"it holds a {what} that is not this stack's")
+    if not there:
+        return ("foreign" if known else "unknown"), ""
+    is_foreign = any(labels.FOREIGN_ANNOTATION in _annotations(it) for _, it, _ in there)
+    return ("foreign" if is_foreign else "ours"), ""
+
+
+def _of_another(cluster: Cluster, request: Request, what: str) -> str:
+    mark = f"{labels.OWNER_ANNOTATION}={request.owner}"
+    return (
+        f"{what}; choose another namespace. If this stack was renamed and made the namespace, run:"
+        f" kubectl annotate --overwrite namespace {cluster.namespace} {mark}"
     )
-    mine = [it for it, selector in selectors if it is not None and selector == dict(request.selector)]
-    if not mine:
-        # Taken for foreign, a namespace that the state has would be deleted.
-        return "foreign" if known else "unknown"
-    return "foreign" if any(labels.FOREIGN_ANNOTATION in _annotations(it) for it in mine) else "ours"
+
+
+def _at(tree: Mapping[str, Any] | None, *path: str) -> Any:
+    """What is at ``path``; None where anything on the way is missing."""
+    found: Any = tree
+    for key in path:
+        found = found.get(key) if isinstance(found, Mapping) else None
+    return found
 
 
 def _networking(cluster: Cluster) -> Callable[..., Any]:
@@ -180,7 +205,7 @@ def _networking(cluster: Cluster) -> Callable[..., Any]:
 
 
 def _annotations(it: Mapping[str, Any]) -> Mapping[str, str]:
-    found: Mapping[str, str] = (it.get("metadata") or {}).get("annotations") or {}
+    found: Mapping[str, str] = _at(it, "metadata", "annotations") or {}
     return found
 
 
@@ -191,10 +216,10 @@ def _forbidden(
     cluster: Cluster, request: Request, namespace: Mapping[str, Any], service: Mapping[str, Any] | None
 ) -> Iterator[str]:
     """A line for each reason why the namespace would not admit the Service or the pods."""
-    if (namespace.get("status") or {}).get("phase") == "Terminating":
+    if _at(namespace, "status", "phase") == "Terminating":
         yield "it is being deleted; wait until it is gone, or see which finalizers keep it"
         return
-    if request.service_spec.get("type") != (service or {}).get("spec", {}).get("type"):
+    if request.service_spec.get("type") != _at(service, "spec", "type"):
         yield from _service_refused(cluster, request, service)
     controllers = _listed(cluster, "controllers", cluster.core.list_namespaced_replication_controller, request.selector)
     if controllers is None or (controllers and not request.is_final):
@@ -221,7 +246,7 @@ def _running(controllers: Sequence[Mapping[str, Any]], request: Request) -> int:
     return sum(
         it["spec"].get("replicas", 0)
         for it in controllers
-        if (it["spec"].get("selector") or {}).get(labels.TEMPLATE_LABEL) == digest
+        if _at(it, "spec", "selector", labels.TEMPLATE_LABEL) == digest
     )
 
 
@@ -249,7 +274,7 @@ def _pod(cluster: Cluster, request: Request, namespace: Mapping[str, Any]) -> tu
         return made["spec"], ""
     except RefusedError as error:
         if _lacks_rights(error) or "serviceaccount" in error.said:
-            profile = ((namespace.get("metadata") or {}).get("labels") or {}).get(_ENFORCED)
+            profile = _at(namespace, "metadata", "labels", _ENFORCED)
             return spec, f"its label {_ENFORCED} is {profile}, which forbids hostPath" if profile in _PROFILES else ""
         return spec, error.said
     except NotThereError:
@@ -316,7 +341,7 @@ def _may(cluster: Cluster, verb: str, group: str, resource: str) -> bool:
         )
     except (RefusedError, NotThereError):
         return False
-    return bool((answer.get("status") or {}).get("allowed"))
+    return bool(_at(answer, "status", "allowed"))
 
 
 if __name__ == "__main__":

@@ -47,7 +47,7 @@ class Program:
         return done.out
 
     def _configure(self) -> None:
-        path = self.files.directory / "Pulumi.dev.yaml"
+        path = self.files.directory / f"Pulumi.{self.environment['PULUMI_STACK']}.yaml"
         former = yaml.safe_load(path.read_text()) if path.is_file() else {}
         config = {f"glusterfarm:{key}": value for key, value in self.files.values.items()}
         former_config = former.get("config") or {}
