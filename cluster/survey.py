@@ -72,7 +72,8 @@ class Found:
     """The answer.
 
     ``namespace`` is ``absent``, ``ours``, ``foreign`` (there before this stack) or ``unknown``. ``unreachable`` is why
-    the cluster does not answer, '' when it does; ``not_compared`` why a preview cannot do dry runs. ``forbidden`` is
+    the cluster does not answer or not tell whose the namespace is, '' when it does; ``not_compared`` is why a preview
+    cannot do dry runs. ``forbidden`` is
     what the namespace does not admit. ``cluster_ip`` and ``node_ports`` are the live Service's, once the cluster said
     whether there is one (``service_known``).
     """
@@ -118,14 +119,16 @@ def survey(cluster: Cluster, request: Request) -> Found:
     service, known = _object(cluster, "Service", cluster.core.read_namespaced_service, request.service)
     live = (service or {}).get("spec") or {}
     whose, refusal = _whose(cluster, request, namespace, service) if known else ("unknown", "")
+    unread = f"these credentials may not read namespace {cluster.namespace} or the objects in it; grant them `get`"
     found = Found(
         namespace=whose,
+        unreachable=unread if whose == "unknown" else "",
         service_known=known,
         cluster_ip=live.get("clusterIP", ""),
         node_ports=tuple(it["nodePort"] for it in live.get("ports") or [] if "nodePort" in it),
         forbidden=(refusal,) if refusal else tuple(_forbidden(cluster, request, namespace, service)),
     )
-    return replace(found, not_compared=_refused(cluster, request)) if request.preview else found
+    return replace(found, not_compared=_refused(cluster, request) or found.unreachable) if request.preview else found
 
 
 def _namespace(cluster: Cluster) -> Mapping[str, Any] | None:

@@ -22,6 +22,7 @@ import yaml
 from tests.support.ports import free_port
 
 CONTROLLERS = (
+    "clusterrole-aggregation-controller",
     "garbage-collector-controller",
     "namespace-controller",
     "replicationcontroller-controller",
