@@ -54,8 +54,9 @@ test-fast: venv check  ## the part that needs no lab
 test-unit: venv-only check  ## the same on a host that is not to have a lab
 	$(PYTHON) -m pytest $(SIDE_BY_SIDE) $(TESTS_FAST)
 
-test-soak: venv  ## faults and kills at random moments, again and again (an hour; GLUSTERFARM_SOAK_ROUNDS=20)
-	$(PYTHON) -m pytest tests/soak -s
+test-soak: venv  ## every case that `make test` has examples of, then faults and kills at random moments (an hour)
+	@GLUSTERFARM_EVERY_CASE=1 $(PYTHON) -m pytest $(SIDE_BY_SIDE) tests/scripts tests/unit/publisher; cases=$$?; \
+	  $(PYTHON) -m pytest tests/soak -s && exit $$cases
 
 rehearse-pr: venv  ## a pull request in the lab, with its comment to read: previewed, applied, looked after
 	$(PYTHON) -m pytest tests/lab/test_9_rehearsal.py -s
