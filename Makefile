@@ -2,8 +2,8 @@ PYTHON := .venv/bin/python
 # The interpreter that makes the virtual environment; everything else runs in .venv.
 SYSTEM_PYTHON ?= python3
 TESTS_FAST := tests/unit tests/scripts
-# These share nothing between files, so each core takes some; the lab is one, and its tests come one after the other.
-SIDE_BY_SIDE := -n auto --maxprocesses 8 --dist loadfile
+# The lab is one, so its tests come one after the other. tests/support/scheduling.py distributes all others.
+SIDE_BY_SIDE := -n auto --maxprocesses 8
 
 .DEFAULT_GOAL := help
 .PHONY: help venv venv-only up deploy down status check format test test-fast test-unit test-soak rehearse-pr bench-fanout bench-publish bench-serve lock
