@@ -2,6 +2,7 @@ PYTHON := .venv/bin/python
 # The interpreter that makes the virtual environment; everything else runs in .venv.
 SYSTEM_PYTHON ?= python3
 TESTS_FAST := tests/unit tests/scripts
+PARTS := $(SYSTEM_PYTHON) -m tests.support.parts
 # The lab is one, so its tests come one after the other. tests/support/scheduling.py distributes all others.
 SIDE_BY_SIDE := -n auto --maxprocesses 8
 
@@ -44,9 +45,14 @@ format:  ## let ruff rewrite what it can
 	$(PYTHON) -m ruff check --fix .
 	$(PYTHON) -m ruff format .
 
-test: venv check  ## everything that tests it, the lab included
-	@$(PYTHON) -m pytest tests/lab; lab=$$?; \
-	  $(PYTHON) -m pytest $(SIDE_BY_SIDE) tests/plugins tests/toolchain $(TESTS_FAST) && exit $$lab
+# `make` and not the variable of that name, with which `make -n test` would run all of it.
+test:  ## everything that tests it, the lab included; ends with a table of what each part took
+	@GLUSTERFARM_PARTS=$$(mktemp) && export GLUSTERFARM_PARTS && trap 'rm -f "$$GLUSTERFARM_PARTS"' EXIT; \
+	$(PARTS) run venv make --no-print-directory venv && \
+	$(PARTS) run check make --no-print-directory check && { \
+	  $(PYTHON) -m pytest tests/lab; lab=$$?; \
+	  $(PYTHON) -m pytest $(SIDE_BY_SIDE) tests/plugins tests/toolchain $(TESTS_FAST) && (exit $$lab); \
+	}; status=$$?; $(PARTS) table; exit $$status
 
 test-fast: venv check  ## the part that needs no lab
 	$(PYTHON) -m pytest $(SIDE_BY_SIDE) $(TESTS_FAST)
