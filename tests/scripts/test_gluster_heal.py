@@ -104,6 +104,7 @@ def test_the_pause_before_a_heal(one_machine: Machine) -> None:
     assert 4.5 < watch(one_machine).seconds < 8, "the client lives"
 
 
+@pytest.mark.every_shell
 def test_the_pause_before_a_heal_ends_when_the_client_does(healing: Machine) -> None:
     with_pause(healing, 60)
     healing.stub("tail", 'touch /run/watched; exec /usr/bin/tail "$@"')
@@ -120,6 +121,7 @@ def test_the_pause_before_a_heal_ends_when_the_client_does(healing: Machine) -> 
     assert watch(healing).seconds > 0.9, "it is gone already: a mount that cannot be mended is not tried at once"
 
 
+@pytest.mark.every_shell
 def test_the_pause_needs_no_gnu_tail(healing: Machine) -> None:
     with_pause(healing, 1)
     healing.stub("tail", "exit 1\n")

@@ -133,21 +133,22 @@ def test_containers_that_are_ending_are_waited_for(machine: Machine) -> None:
     assert mounts(machine) == []
 
 
-def test_a_mount_is_not_taken_from_under_a_container(one_machine: Machine) -> None:
-    pid = mount(one_machine).json["client"]
+@pytest.mark.every_shell
+def test_a_mount_is_not_taken_from_under_a_container(machine: Machine) -> None:
+    pid = mount(machine).json["client"]
     pod = "01234567-89ab-4cde-8f01-23456789abcd"
-    container = one_machine.container(PATH, pod=pod)
-    one_machine.constants["LEAVE_SECONDS"] = 1
-    done = unmount(one_machine)
+    container = machine.container(PATH, pod=pod)
+    machine.constants["LEAVE_SECONDS"] = 1
+    done = unmount(machine)
     assert done.status == 1
     assert done.err == (
         f"glusterfarm: minion-1: {PATH} is still in use after 1 s, by {container} (sleep in pod{pod}): "
         "end these pods, then run this again\n"
     )
-    after = status(one_machine).json
+    after = status(machine).json
     assert (after["client"], after["owners"], after["enabled"]) == (pid, [OWNER], "enabled")
-    one_machine.signal(container, signal.SIGKILL)
-    assert unmount(one_machine).json["action"] == "unmounted"
+    machine.signal(container, signal.SIGKILL)
+    assert unmount(machine).json["action"] == "unmounted"
 
 
 def test_a_container_that_holds_another_mount_is_not_waited_for(machine: Machine) -> None:

@@ -197,6 +197,7 @@ def test_one_at_a_time_and_nothing_is_left_of_one_that_was_given_up(foreign: For
 
 
 # The first puts the log's new text there, the second moves what is served, the third ends it, the fourth is the log's.
+@pytest.mark.every_shell
 @pytest.mark.parametrize(
     ("what", "fatal", "when"),
     examples(

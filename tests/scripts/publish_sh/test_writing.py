@@ -118,6 +118,7 @@ def test_names_are_only_names(volume: Volume, name: str) -> None:
     assert "release ffffffffffff" in volume.refusal("flip", TOKEN, "a", "ffffffffffff", NOTE)
 
 
+@pytest.mark.every_shell
 @pytest.mark.parametrize("theirs", ["index.php", ".htaccess", "html/index.php"])
 def test_what_others_put_there_is_refused(volume: Volume, theirs: str) -> None:
     (volume.path / theirs).parent.mkdir(parents=True)
