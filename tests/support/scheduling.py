@@ -10,7 +10,7 @@ from xdist.scheduler import LoadScopeScheduling
 _ROOT = Path(__file__).parents[2]
 
 
-class OneByOne(LoadScopeScheduling):
+class OneByOne(LoadScopeScheduling):  # type: ignore[misc]
     """Sends each test by itself, and each group to one worker. Not xdist's own "loadgroup": pytest 9.2 ignores it."""
 
     def _split_scope(self, nodeid: str) -> str:
