@@ -2,8 +2,9 @@ PYTHON := .venv/bin/python
 # The interpreter that makes the virtual environment; everything else runs in .venv.
 SYSTEM_PYTHON ?= python3
 TESTS_FAST := tests/unit tests/scripts
-# These share nothing between files, so each core takes some; the lab is one, and its tests come one after the other.
-SIDE_BY_SIDE := -n auto --maxprocesses 8 --dist loadfile
+PARTS := $(SYSTEM_PYTHON) -m tests.support.parts
+# The lab is one, so its tests come one after the other. tests/support/scheduling.py distributes all others.
+SIDE_BY_SIDE := -n auto --maxprocesses 8
 
 .DEFAULT_GOAL := help
 .PHONY: help venv venv-only up deploy down status check format test test-fast test-unit test-soak rehearse-pr bench-fanout bench-publish bench-serve lock
@@ -44,9 +45,14 @@ format:  ## let ruff rewrite what it can
 	$(PYTHON) -m ruff check --fix .
 	$(PYTHON) -m ruff format .
 
-test: venv check  ## everything that tests it, the lab included
-	@$(PYTHON) -m pytest tests/lab; lab=$$?; \
-	  $(PYTHON) -m pytest $(SIDE_BY_SIDE) tests/plugins tests/toolchain $(TESTS_FAST) && exit $$lab
+# `make` and not the variable of that name, with which `make -n test` would run all of it.
+test:  ## everything that tests it, the lab included; ends with a table of what each part took
+	@GLUSTERFARM_PARTS=$$(mktemp) && export GLUSTERFARM_PARTS && trap 'rm -f "$$GLUSTERFARM_PARTS"' EXIT; \
+	$(PARTS) run venv make --no-print-directory venv && \
+	$(PARTS) run check make --no-print-directory check && { \
+	  $(PYTHON) -m pytest tests/lab; lab=$$?; \
+	  $(PYTHON) -m pytest $(SIDE_BY_SIDE) tests/plugins tests/toolchain $(TESTS_FAST) && (exit $$lab); \
+	}; status=$$?; $(PARTS) table; exit $$status
 
 test-fast: venv check  ## the part that needs no lab
 	$(PYTHON) -m pytest $(SIDE_BY_SIDE) $(TESTS_FAST)
@@ -54,8 +60,9 @@ test-fast: venv check  ## the part that needs no lab
 test-unit: venv-only check  ## the same on a host that is not to have a lab
 	$(PYTHON) -m pytest $(SIDE_BY_SIDE) $(TESTS_FAST)
 
-test-soak: venv  ## faults and kills at random moments, again and again (an hour; GLUSTERFARM_SOAK_ROUNDS=20)
-	$(PYTHON) -m pytest tests/soak -s
+test-soak: venv  ## every case that `make test` has examples of, then faults and kills at random moments (an hour)
+	@GLUSTERFARM_EVERY_CASE=1 $(PYTHON) -m pytest $(SIDE_BY_SIDE) tests/scripts tests/unit/publisher; cases=$$?; \
+	  $(PYTHON) -m pytest tests/soak -s && exit $$cases
 
 rehearse-pr: venv  ## a pull request in the lab, with its comment to read: previewed, applied, looked after
 	$(PYTHON) -m pytest tests/lab/test_9_rehearsal.py -s

@@ -43,10 +43,25 @@ def timed(machine: Machine) -> list[list[str]]:
 
 @pytest.fixture
 def healing(machine: Machine) -> Machine:
-    """A machine with a mount and its timer."""
+    """A machine with a mount and its timer, where containers of a dead mount are ended at once."""
+    machine.constants["UNREADY_SECONDS"] = 0
     done = mount_with_timer(machine).json
     assert (done["action"], done["healing"]) == ("mounted", True)
     return machine
+
+
+@pytest.fixture
+def impatient(one_machine: Machine) -> Machine:
+    """A machine with a mount and its timer, where an answer is waited for 3 s only."""
+    one_machine.constants |= {"UNREADY_SECONDS": 0, "PROBE_SECONDS": 3}
+    mount_with_timer(one_machine)
+    return one_machine
+
+
+def with_pause(machine: Machine, seconds: int) -> None:
+    """Let `watch` last so long from now on."""
+    machine.constants["HEAL_SECONDS"] = seconds
+    assert mount_with_timer(machine).json["action"] == "unchanged"
 
 
 def test_mount_sets_up_the_timer_and_unmount_takes_it_away(healing: Machine) -> None:
@@ -75,6 +90,7 @@ def test_a_percent_sign_in_the_path(machine: Machine) -> None:
     assert "heal.sh heal MyVolume /mnt/50%%full minion-1\n" in unit
 
 
+@pytest.mark.every_shell
 def test_a_mount_that_is_well_is_left_alone_without_a_word(healing: Machine) -> None:
     pid = clients(healing)[0]
     done = heal(healing)
@@ -82,22 +98,37 @@ def test_a_mount_that_is_well_is_left_alone_without_a_word(healing: Machine) -> 
     assert clients(healing) == [pid]
 
 
+def test_the_pause_before_a_heal(one_machine: Machine) -> None:
+    """With the constants that a minion has."""
+    mount_with_timer(one_machine)
+    assert 4.5 < watch(one_machine).seconds < 8, "the client lives"
+
+
+@pytest.mark.every_shell
 def test_the_pause_before_a_heal_ends_when_the_client_does(healing: Machine) -> None:
-    assert 4.5 < watch(healing).seconds < 8, "the client lives"
+    with_pause(healing, 60)
+    healing.stub("tail", 'touch /run/watched; exec /usr/bin/tail "$@"')
+    client = "until [ -e /run/watched ]; do sleep 0.1; done; sleep 0.5"
     # One that somebody reaps, as on a real machine the first process does.
-    healing.background("sh", "-c", "sleep 3 & echo $! >/run/client; wait")
+    healing.background("sh", "-c", f"sh -c '{client}' & echo $! >/run/client; wait")
     pid = healing.path("/run/client").read_text().strip()
     started = healing.command("sed", "s/.*) //", f"/proc/{pid}/stat").out.split()[19]
-    healing.path(f"{NOTES}/client").write_text(f"0:99 {pid} {started}\n")
-    assert watch(healing).seconds < 4
-    assert 4.5 < watch(healing).seconds < 8, "it is gone already: a mount that cannot be mended is not tried at once"
+    noted = f"0:99 {pid} {started}\n"
+    healing.path(f"{NOTES}/client").write_text(noted)
+    assert watch(healing).seconds < 30
+    with_pause(healing, 1)
+    healing.path(f"{NOTES}/client").write_text(noted)
+    assert watch(healing).seconds > 0.9, "it is gone already: a mount that cannot be mended is not tried at once"
 
 
+@pytest.mark.every_shell
 def test_the_pause_needs_no_gnu_tail(healing: Machine) -> None:
+    with_pause(healing, 1)
     healing.stub("tail", "exit 1\n")
-    assert 4.5 < watch(healing).seconds < 8
+    assert watch(healing).seconds > 0.9
 
 
+@pytest.mark.every_shell
 def test_a_dead_mount_is_mounted_anew(healing: Machine) -> None:
     healing.signal(clients(healing)[0], signal.SIGKILL)
     done = heal(healing)
@@ -115,6 +146,7 @@ def test_a_mount_that_somebody_unmounted_is_mounted_anew(healing: Machine) -> No
     assert done.err == "glusterfarm: minion-1: /mnt/glusterfs is mounted: nothing was mounted\n"
 
 
+@pytest.mark.every_shell
 def test_containers_that_hold_a_dead_mount_are_ended_and_no_others(healing: Machine) -> None:
     client = clients(healing)[0]
     holder, other = healing.container(PATH), healing.container("/etc")
@@ -148,6 +180,7 @@ def test_who_holds_a_dead_mount_is_ended_though_somebody_else_remounted(healing:
 
 
 def test_mount_ends_them_too(healing: Machine) -> None:
+    healing.constants.clear()
     client = clients(healing)[0]
     container = healing.container(PATH)
     healing.signal(client, signal.SIGKILL)
@@ -155,6 +188,7 @@ def test_mount_ends_them_too(healing: Machine) -> None:
     assert (done["action"], done["ended"]) == ("revived", [container])
 
 
+@pytest.mark.every_shell
 def test_containers_of_a_remount_whose_old_client_lives_are_left_alone(healing: Machine) -> None:
     container = healing.container(PATH)
     assert mount(healing, options="acl").json["action"] == "remounted"
@@ -169,6 +203,7 @@ def test_containers_of_a_remount_whose_old_client_lives_are_left_alone(healing: 
     assert heal(healing).json["ended"] == []
 
 
+@pytest.mark.every_shell
 def test_a_pod_that_was_ended_is_left_alone_for_a_while(healing: Machine) -> None:
     pod = str(uuid.uuid4())
     old = clients(healing)[0]
@@ -199,6 +234,7 @@ def test_nothing_is_ended_before_the_new_mount_is_verified(healing: Machine) -> 
     assert heal(healing).json["ended"] == [container]
 
 
+@pytest.mark.every_shell
 def test_a_volume_that_is_away_is_waited_for(healing: Machine) -> None:
     client = clients(healing)[0]
     container = healing.container(PATH)
@@ -217,6 +253,7 @@ def test_a_volume_that_is_away_is_waited_for(healing: Machine) -> None:
     assert back.err == "glusterfarm: minion-1: /mnt/glusterfs is well\n"
 
 
+@pytest.mark.every_shell
 def test_no_mount_is_tried_while_no_server_answers(healing: Machine) -> None:
     healing.stub("bash", "exit 1")
     healing.signal(clients(healing)[0], signal.SIGKILL)
@@ -230,6 +267,7 @@ def test_no_mount_is_tried_while_no_server_answers(healing: Machine) -> None:
     assert heal(healing).json["action"] == "mounted"
 
 
+@pytest.mark.every_shell
 def test_a_foreign_mount_is_told_and_left(healing: Machine) -> None:
     healing.command("sh", "-c", f"umount {PATH}; mount -t tmpfs foreign {PATH}")
     done = heal(healing)
@@ -274,49 +312,47 @@ def test_a_stall_is_waited_out_and_costs_one_process(one_machine: Machine) -> No
     assert heal(one_machine).json["action"] == "well"
 
 
-def test_a_client_that_stalls_for_too_long_is_given_up(one_machine: Machine) -> None:
-    mount_with_timer(one_machine)
-    client = clients(one_machine)[0]
-    container = one_machine.container(PATH)
-    one_machine.signal(client, signal.SIGUSR1)
-    assert heal(one_machine).json["action"] == "waiting"
-    since = one_machine.path(f"{NOTES}/stalled")
-    one_machine.path(f"{NOTES}/ping").write_text("5\n")
+def test_a_client_that_stalls_for_too_long_is_given_up(impatient: Machine) -> None:
+    client = clients(impatient)[0]
+    container = impatient.container(PATH)
+    impatient.signal(client, signal.SIGUSR1)
+    assert heal(impatient).json["action"] == "waiting"
+    since = impatient.path(f"{NOTES}/stalled")
+    impatient.path(f"{NOTES}/ping").write_text("5\n")
     since.write_text(f"{int(time.time()) - 30}\n")
-    assert heal(one_machine).json["action"] == "waiting"  # twice 5 s and 30 s are not over
+    assert heal(impatient).json["action"] == "waiting"  # twice 5 s and 30 s are not over
     since.write_text(f"{int(time.time()) - 50}\n")
-    one_machine.stub("bash", "exit 1")
-    assert heal(one_machine).json["action"] == "waiting"  # no server answers: it is not the client's fault
-    one_machine.stub("bash", "exit 0")
-    done = heal(one_machine)
+    impatient.stub("bash", "exit 1")
+    assert heal(impatient).json["action"] == "waiting"  # no server answers: it is not the client's fault
+    impatient.stub("bash", "exit 0")
+    done = heal(impatient)
     assert done.json["action"] == "mounted"
     assert f"its client (pid {client}) gave no answer for" in done.err
     assert done.json["ended"] == [container]
-    assert status(one_machine).json["alive"] is True
+    assert status(impatient).json["alive"] is True
 
 
-def test_only_a_brick_that_answers_makes_a_stall_the_clients_fault(one_machine: Machine) -> None:
+def test_only_a_brick_that_answers_makes_a_stall_the_clients_fault(impatient: Machine) -> None:
     """Not a volfile server: bricks may be out of reach on their own."""
-    mount_with_timer(one_machine)
-    client = clients(one_machine)[0]
+    client = clients(impatient)[0]
     connections = [
         f'0 0 192.0.2.9:1018 192.0.2.1:24007 users:(("glusterfs",pid={client},fd=8))',
         f'0 0 192.0.2.9:1019 192.0.2.1:49152 users:(("glusterfs",pid={client},fd=9))',
         f'0 0 [2001:db8::9]:1020 [2001:db8::2]:49153 users:(("glusterfs",pid={client},fd=10))',
         f'0 0 192.0.2.9:1021 192.0.2.3:49154 users:(("glusterfs",pid={client}7,fd=9))',
     ]
-    one_machine.stub("ss", "cat <<'END'\n" + "\n".join(connections) + "\nEND")
-    assert heal(one_machine).json["action"] == "well"
-    one_machine.signal(client, signal.SIGUSR1)
-    assert heal(one_machine).json["action"] == "waiting"
-    one_machine.path(f"{NOTES}/ping").write_text("5\n")
-    one_machine.path(f"{NOTES}/stalled").write_text(f"{int(time.time()) - 50}\n")
-    one_machine.stub("bash", "exit 1")
-    assert heal(one_machine).json["action"] == "waiting"
-    asked = [call[3:] for call in one_machine.calls("bash")]
+    impatient.stub("ss", "cat <<'END'\n" + "\n".join(connections) + "\nEND")
+    assert heal(impatient).json["action"] == "well"
+    impatient.signal(client, signal.SIGUSR1)
+    assert heal(impatient).json["action"] == "waiting"
+    impatient.path(f"{NOTES}/ping").write_text("5\n")
+    impatient.path(f"{NOTES}/stalled").write_text(f"{int(time.time()) - 50}\n")
+    impatient.stub("bash", "exit 1")
+    assert heal(impatient).json["action"] == "waiting"
+    asked = [call[3:] for call in impatient.calls("bash")]
     assert asked == [["192.0.2.1", "49152"], ["2001:db8::2", "49153"]]
-    one_machine.stub("bash", "case $4 in 2001:* | gluster-*) exit 0 ;; esac; exit 1")
-    done = heal(one_machine)
+    impatient.stub("bash", "case $4 in 2001:* | gluster-*) exit 0 ;; esac; exit 1")
+    done = heal(impatient)
     assert done.json["action"] == "mounted"
     assert "though a brick did" in done.err
 
@@ -347,11 +383,10 @@ def test_the_ping_timeout_is_asked_again_and_only_a_number_taken(one_machine: Ma
         assert noted.read_text() == "9\n", "what is no number is not taken"
 
 
-def test_the_default_ping_timeout_is_glusters(one_machine: Machine) -> None:
-    mount_with_timer(one_machine)
-    one_machine.signal(clients(one_machine)[0], signal.SIGUSR1)
-    heal(one_machine)
-    one_machine.path(f"{NOTES}/stalled").write_text(f"{int(time.time()) - 110}\n")
-    assert heal(one_machine).json["action"] == "waiting"  # twice 42 s and 30 s are 114 s
-    one_machine.path(f"{NOTES}/stalled").write_text(f"{int(time.time()) - 120}\n")
-    assert heal(one_machine).json["action"] == "mounted"
+def test_the_default_ping_timeout_is_glusters(impatient: Machine) -> None:
+    impatient.signal(clients(impatient)[0], signal.SIGUSR1)
+    heal(impatient)
+    impatient.path(f"{NOTES}/stalled").write_text(f"{int(time.time()) - 108}\n")
+    assert heal(impatient).json["action"] == "waiting"  # twice 42 s and 30 s are 114 s
+    impatient.path(f"{NOTES}/stalled").write_text(f"{int(time.time()) - 120}\n")
+    assert heal(impatient).json["action"] == "mounted"

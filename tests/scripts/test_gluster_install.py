@@ -38,6 +38,7 @@ def test_a_client_that_is_there_is_not_installed(machine: Machine) -> None:
     assert all(machine.calls(manager) == [] for manager in ("apt-get", "dnf", "yum", "zypper"))
 
 
+@pytest.mark.every_shell
 @pytest.mark.parametrize(
     ("manager", "arguments"),
     [
@@ -59,6 +60,7 @@ def test_apt_asks_nothing_and_restarts_nothing(bare: Machine) -> None:
     assert mount(bare).json["installed"] is True
 
 
+@pytest.mark.every_shell
 def test_stale_lists_are_renewed_once(bare: Machine) -> None:
     bare.stub(
         "apt-get",
@@ -68,6 +70,7 @@ def test_stale_lists_are_renewed_once(bare: Machine) -> None:
     assert bare.calls("apt-get") == [APT_INSTALL, [*APT, "update"], APT_INSTALL]
 
 
+@pytest.mark.every_shell
 @pytest.mark.parametrize("manager", ["apt-get", "dnf", "yum", "zypper"])
 def test_no_network_is_a_clear_error(bare: Machine, manager: str) -> None:
     bare.stub(manager, "for i in 1 2 3 4 5 6 7 8 9; do echo chatter; done; echo 'E: no such host' >&2; exit 100")
@@ -103,8 +106,10 @@ LOCKED = {
 def test_a_locked_package_database_is_waited_for(bare: Machine, said: str) -> None:
     manager, arguments = LOCKED[said]
     bare.stub(manager, f'if [ -f /run/tried ]; then {INSTALLS}else touch /run/tried; echo "{said}" >&2; exit 100; fi')
+    bare.stub("sleep", "")
     assert mount(bare).json["installed"] is True
     assert bare.calls(manager) == [arguments, arguments]
+    assert bare.calls("sleep") == [["5"]]
 
 
 def test_no_package_manager_is_a_clear_error(bare: Machine) -> None:

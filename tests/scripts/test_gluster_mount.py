@@ -20,6 +20,7 @@ from tests.support.minion import Machine
 LOG = "/var/log/glusterfs/glusterfarm/mnt-glusterfs.log"
 
 
+@pytest.mark.every_shell
 def test_a_fresh_mount(machine: Machine) -> None:
     done = mount(machine, options="acl").json
     assert (done["action"], done["source"], done["guard"]) == ("mounted", "gluster-1:/MyVolume", "immutable")
@@ -64,6 +65,7 @@ def test_a_single_server_has_no_backups(machine: Machine) -> None:
     assert "backup-volfile-servers" not in machine.path(UNIT).read_text()
 
 
+@pytest.mark.every_shell
 def test_a_second_mount_touches_nothing(machine: Machine) -> None:
     first = mount(machine).json
     calls = len(machine.calls("systemctl"))
@@ -80,6 +82,7 @@ def test_another_primary_server_is_written_down_and_the_mount_left_alone(machine
     assert "What=gluster-2:/MyVolume\n" in machine.path(UNIT).read_text()
 
 
+@pytest.mark.every_shell
 @pytest.mark.parametrize(("options", "volume"), [("acl", "MyVolume"), ("", "OtherVolume")])
 def test_other_options_or_another_volume_are_mounted_anew(machine: Machine, options: str, volume: str) -> None:
     first = mount(machine).json
@@ -97,6 +100,7 @@ def test_a_mount_from_a_server_that_is_no_longer_ours_is_mounted_anew(machine: M
     assert mounts(machine) == [("fuse.glusterfs", "gluster-1:/MyVolume")]
 
 
+@pytest.mark.every_shell
 def test_a_mount_made_by_hand_is_adopted(machine: Machine) -> None:
     pid = mounted_by_hand(machine)
     done = mount(machine).json
@@ -130,6 +134,7 @@ def test_one_that_is_in_use_and_cannot_be_made_right_is_left_as_it_is(machine: M
     assert not machine.path(UNIT).exists()
 
 
+@pytest.mark.every_shell
 def test_a_unit_that_somebody_else_wrote_is_given_back(machine: Machine) -> None:
     mounted_by_hand(machine)
     theirs = f"[Mount]\nWhat=gluster-2:/MyVolume\nWhere={PATH}\nType=glusterfs\n"
@@ -149,6 +154,7 @@ def test_other_ways_to_write_the_same_source(machine: Machine, source: str) -> N
     assert mount(machine).json["action"] == "adopted"
 
 
+@pytest.mark.every_shell
 @pytest.mark.parametrize(
     ("make", "reason"),
     [
@@ -196,6 +202,7 @@ def test_the_bare_directory_cannot_be_written_to(machine: Machine) -> None:
     assert status(machine).json["guard"] == "immutable"
 
 
+@pytest.mark.every_shell
 def test_where_a_directory_cannot_be_immutable_its_mode_guards_it(machine: Machine) -> None:
     machine.stub("chattr", "echo 'chattr: Operation not supported while reading flags' >&2; exit 1")
     machine.command("mkdir", "-m", "0750", PATH)
@@ -205,6 +212,7 @@ def test_where_a_directory_cannot_be_immutable_its_mode_guards_it(machine: Machi
     assert machine.command("stat", "-c", "%a", PATH).out == "750\n"
 
 
+@pytest.mark.every_shell
 def test_the_mount_helpers_success_is_not_believed(machine: Machine) -> None:
     machine.install_client("exit 0\n")
     done = mount(machine)
@@ -219,6 +227,7 @@ def test_the_mount_helpers_success_is_not_believed(machine: Machine) -> None:
         assert not machine.path(path).exists(), path
 
 
+@pytest.mark.every_shell
 def test_a_failure_ends_with_what_the_client_logged(machine: Machine) -> None:
     machine.install_client(
         'log=${4#*log-file=}; log=${log%%,*}; echo "E [MSGID: 1] failed to fetch volume file" >>"$log"; exit 0\n'
@@ -246,6 +255,7 @@ def test_a_read_only_mount_is_not_written_to(machine: Machine) -> None:
     assert mount(machine, options="ro").json["action"] == "mounted"
 
 
+@pytest.mark.every_shell
 def test_a_failed_update_keeps_what_was_known(machine: Machine) -> None:
     mount(machine)
     machine.install_client("exit 0\n")
@@ -265,6 +275,7 @@ def test_a_failed_second_owner_leaves_the_first_ones_mount(machine: Machine) -> 
     assert (after["owners"], after["client"]) == ([OWNER], first["client"])
 
 
+@pytest.mark.every_shell
 def test_a_stack_whose_name_ends_alike_is_another_one(machine: Machine) -> None:
     first = mount(machine, owner="nonprod/minion-1").json
     done = mount(machine, owner="prod/minion-1", options="acl")
@@ -283,6 +294,7 @@ def test_selinux_that_forbids_it_is_named(machine: Machine) -> None:
     assert mount(machine).json["action"] == "mounted"
 
 
+@pytest.mark.every_shell
 def test_a_machine_without_systemd_gets_an_fstab_line(machine: Machine) -> None:
     machine.command("rmdir", "/run/systemd/system")
     fstab = machine.path("/etc/fstab")

@@ -7,6 +7,7 @@ import time
 
 import pytest
 
+from tests.support.examples import examples
 from tests.support.gluster_mount import PATH, UNIT, clients, mount, mounted_by_hand, mounts, status, unmount
 from tests.support.minion import Machine
 
@@ -14,13 +15,21 @@ BOUND = 30  # a probe of 10 s, a look below the mount of 10 s, and a slow host
 
 
 @pytest.fixture
-def hung(one_machine: Machine) -> Machine:
+def stalled(one_machine: Machine) -> Machine:
     """A machine with a mount of ours whose server takes every request and answers none."""
     mount(one_machine)
     one_machine.signal(clients(one_machine)[0], signal.SIGUSR1)
     return one_machine
 
 
+@pytest.fixture
+def hung(stalled: Machine) -> Machine:
+    """The same, but an answer is waited for a second only."""
+    stalled.constants["PROBE_SECONDS"] = 1
+    return stalled
+
+
+@pytest.mark.every_shell
 def test_a_dead_mount_is_seen_at_once(machine: Machine) -> None:
     pid = mount(machine).json["client"]
     machine.signal(pid, signal.SIGKILL)
@@ -30,6 +39,7 @@ def test_a_dead_mount_is_seen_at_once(machine: Machine) -> None:
     assert seen.seconds < 5
 
 
+@pytest.mark.every_shell
 def test_a_dead_mount_is_mounted_anew(machine: Machine) -> None:
     pid = mount(machine).json["client"]
     machine.signal(pid, signal.SIGKILL)
@@ -70,6 +80,7 @@ def test_a_dead_mount_is_unmounted(machine: Machine) -> None:
     assert not machine.path(PATH).exists()
 
 
+@pytest.mark.every_shell
 def test_a_volume_that_is_away_is_reported_and_left_alone(machine: Machine) -> None:
     pid = mount(machine).json["client"]
     machine.signal(pid, signal.SIGUSR2)
@@ -86,10 +97,11 @@ def test_a_volume_that_is_away_is_reported_and_left_alone(machine: Machine) -> N
     assert (again["action"], again["client"]) == ("unchanged", pid)
 
 
-def test_status_of_a_mount_that_never_answers(hung: Machine) -> None:
-    seen = status(hung)
+def test_status_of_a_mount_that_never_answers(stalled: Machine) -> None:
+    """With the constants that a minion has."""
+    seen = status(stalled)
     assert (seen.json["mounted"], seen.json["alive"], seen.json["answer"]) == (True, False, "stalled")
-    assert seen.json["client"] == clients(hung)[0]
+    assert seen.json["client"] == clients(stalled)[0]
     assert seen.json["guard"] == "immutable"
     assert seen.seconds < BOUND
 
@@ -110,6 +122,7 @@ def test_unmount_of_a_mount_that_never_answers(hung: Machine) -> None:
 
 
 def test_a_volume_that_stops_answering_while_it_is_mounted(one_machine: Machine) -> None:
+    one_machine.constants["PROBE_SECONDS"] = 1
     one_machine.install_client(one_machine.client_body + "kill -USR1 $(cat /run/fusefs.pid)\n")
     done = mount(one_machine)
     assert done.status == 1
@@ -119,7 +132,9 @@ def test_a_volume_that_stops_answering_while_it_is_mounted(one_machine: Machine)
     assert not one_machine.path(UNIT).exists()
 
 
-def test_a_mount_helper_that_never_returns(one_machine: Machine) -> None:
+@pytest.mark.parametrize("seconds", examples([30, -13], -13))  # systemd is given 15 s more
+def test_a_mount_helper_that_never_returns(one_machine: Machine, seconds: int) -> None:
+    one_machine.constants["MOUNT_SECONDS"] = seconds
     one_machine.install_client("exec sleep 300\n")
     begun = time.monotonic()
     done = mount(one_machine)

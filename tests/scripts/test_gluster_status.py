@@ -6,6 +6,8 @@ import shutil
 import sys
 from pathlib import Path
 
+import pytest
+
 from tests.support.gluster_mount import OWNER, PATH, mount, mounted_by_hand, status
 from tests.support.minion import Machine
 
@@ -13,6 +15,7 @@ from tests.support.minion import Machine
 VERSION = "echo 'glusterfs 10.3'; echo 'Repository revision: git://git.gluster.org/glusterfs.git'"
 
 
+@pytest.mark.every_shell
 def test_nothing_there(machine: Machine) -> None:
     assert status(machine).json == {
         "minion": "minion-1",
@@ -34,6 +37,7 @@ def test_nothing_there(machine: Machine) -> None:
     }
 
 
+@pytest.mark.every_shell
 def test_a_mount_of_ours(machine: Machine) -> None:
     machine.stub("glusterfs", VERSION)
     pid = mount(machine, options="acl").json["client"]
@@ -84,6 +88,7 @@ def test_another_volume_is_not_ours(machine: Machine) -> None:
     assert (seen["mounted"], seen["alive"], seen["source"]) == (False, False, "gluster-1:/Other")
 
 
+@pytest.mark.every_shell
 def test_whatever_is_mounted_is_told_in_valid_json(machine: Machine) -> None:
     source = 'a "b" \\040 c\td\u00e9'
     machine.command("sh", "-c", 'mkdir "$1" && mount -t tmpfs "$2" "$1"', "sh", PATH, source)

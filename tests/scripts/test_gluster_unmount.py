@@ -5,6 +5,8 @@ from __future__ import annotations
 import signal
 import time
 
+import pytest
+
 from tests.support.gluster_mount import OWNER, PATH, UNIT, clients, mount, mounted_by_hand, mounts, status, unmount
 from tests.support.minion import Machine
 
@@ -17,6 +19,7 @@ WRITTEN = (
 )
 
 
+@pytest.mark.every_shell
 def test_the_last_owner_takes_everything_back(machine: Machine) -> None:
     mount(machine)
     assert all(machine.path(path).exists() or machine.path(path).is_symlink() for path in WRITTEN)
@@ -42,6 +45,7 @@ def test_a_mount_that_was_unmounted_by_hand_is_taken_back(machine: Machine) -> N
     assert not any(machine.path(path).exists() for path in WRITTEN)
 
 
+@pytest.mark.every_shell
 def test_a_mount_with_another_owner_stays(machine: Machine) -> None:
     pid = mount(machine).json["client"]
     assert mount(machine, owner="prod/minion-1").json["action"] == "unchanged"
@@ -75,6 +79,7 @@ def test_names_that_look_alike_are_different_owners(machine: Machine) -> None:
     assert status(machine).json["owners"] == ["dev-a/b", "dev/a_-b"]
 
 
+@pytest.mark.every_shell
 def test_the_delete_of_a_former_volume_leaves_the_present_one(machine: Machine) -> None:
     mount(machine, volume="First")
     pid = mount(machine, volume="Second").json["client"]
@@ -83,6 +88,7 @@ def test_the_delete_of_a_former_volume_leaves_the_present_one(machine: Machine) 
     assert unmount(machine, volume="Second").json["action"] == "unmounted"
 
 
+@pytest.mark.every_shell
 def test_the_delete_of_a_mount_that_was_made_anew_leaves_the_new_one(machine: Machine) -> None:
     """`pulumi up --replace`: the new create, then the old delete, in the very same words."""
     pid = mount(machine).json["client"]
@@ -116,6 +122,7 @@ def test_a_replacement_that_failed_is_followed_by_no_delete_of_the_old(machine: 
     assert unmount(machine).json["action"] == "unmounted"
 
 
+@pytest.mark.every_shell
 def test_containers_that_are_ending_are_waited_for(machine: Machine) -> None:
     mount(machine)
     container = machine.container(PATH)
@@ -126,22 +133,22 @@ def test_containers_that_are_ending_are_waited_for(machine: Machine) -> None:
     assert mounts(machine) == []
 
 
-def test_a_mount_is_not_taken_from_under_a_container(one_machine: Machine) -> None:
-    pid = mount(one_machine).json["client"]
+@pytest.mark.every_shell
+def test_a_mount_is_not_taken_from_under_a_container(machine: Machine) -> None:
+    pid = mount(machine).json["client"]
     pod = "01234567-89ab-4cde-8f01-23456789abcd"
-    container = one_machine.container(PATH, pod=pod)
-    done = one_machine.run(
-        "gluster_mount", "unmount", OWNER, "MyVolume", PATH, "minion-1", but="LEAVE_SECONDS=2", timeout=30
-    )
+    container = machine.container(PATH, pod=pod)
+    machine.constants["LEAVE_SECONDS"] = 1
+    done = unmount(machine)
     assert done.status == 1
     assert done.err == (
-        f"glusterfarm: minion-1: {PATH} is still in use after 2 s, by {container} (sleep in pod{pod}): "
+        f"glusterfarm: minion-1: {PATH} is still in use after 1 s, by {container} (sleep in pod{pod}): "
         "end these pods, then run this again\n"
     )
-    after = status(one_machine).json
+    after = status(machine).json
     assert (after["client"], after["owners"], after["enabled"]) == (pid, [OWNER], "enabled")
-    one_machine.signal(container, signal.SIGKILL)
-    assert unmount(one_machine).json["action"] == "unmounted"
+    machine.signal(container, signal.SIGKILL)
+    assert unmount(machine).json["action"] == "unmounted"
 
 
 def test_a_container_that_holds_another_mount_is_not_waited_for(machine: Machine) -> None:
@@ -151,6 +158,7 @@ def test_a_container_that_holds_another_mount_is_not_waited_for(machine: Machine
     assert unmount(machine).json["action"] == "unmounted"
 
 
+@pytest.mark.every_shell
 def test_a_busy_mount_fails_and_names_who_holds_it(machine: Machine) -> None:
     mount(machine)
     machine.background("sh", "-c", f"cd {PATH} && exec sleep 300")

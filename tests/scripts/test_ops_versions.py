@@ -5,10 +5,14 @@ from __future__ import annotations
 import json
 import sys
 
+import pytest
+
 from components.remote_script import RemoteScript, argv
 from ops.clients import CLIENTS
 from ops.endpoints import Connection, connection_of, endpoint_of
 from ops.look import COMPARE
+from tests.support.constants import with_constants
+from tests.support.examples import examples
 from tests.support.gluster_mount import OWNER, PATH, mount
 from tests.support.minion import Machine, Result
 
@@ -25,9 +29,9 @@ time.sleep(300)
 """
 
 
-def clients(machine: Machine, *servers: str, but: tuple[str, str] = ("", "")) -> Result:
+def clients(machine: Machine, *servers: str) -> Result:
     """Run the script that asks, as ``ops.clients`` does."""
-    script = CLIENTS.read_text().replace(*but)
+    script = with_constants(CLIENTS.read_text(), machine.constants)
     return machine.command("sh", "-c", argv("sh", "-c", script, "clients", "MyVolume", *servers))
 
 
@@ -35,6 +39,7 @@ def answer(machine: Machine, text: str) -> None:
     machine.path("/run/answer").write_text(text)
 
 
+@pytest.mark.every_shell
 def test_the_first_server_that_answers_is_the_last_that_is_asked(machine: Machine) -> None:
     answer(machine, XML)
     machine.stub("gluster", ANSWERS % "gluster-2")
@@ -44,6 +49,7 @@ def test_the_first_server_that_answers_is_the_last_that_is_asked(machine: Machin
     assert machine.calls("gluster") == [(asked % server).split() for server in ("gluster-1", "gluster-2")]
 
 
+@pytest.mark.every_shell
 def test_a_refusal_in_xml_is_an_answer(machine: Machine) -> None:
     answer(machine, XML.replace(">0<", ">-1<"))
     machine.stub("gluster", "cat /run/answer; exit 1")
@@ -66,6 +72,7 @@ def test_an_answer_about_very_many_clients(machine: Machine) -> None:
     assert (done.status, done.out == large) == (0, True)
 
 
+@pytest.mark.every_shell
 def test_when_none_answers_the_last_says_why(machine: Machine) -> None:
     machine.stub("gluster", ANSWERS % "gluster-9")
     done = clients(machine, "gluster-1", "gluster-2")
@@ -77,14 +84,17 @@ def test_a_gluster_command_that_says_nothing(machine: Machine) -> None:
     assert clients(machine, "gluster-1").err == "gluster-1: no answer\n"
 
 
-def test_servers_that_are_silent_are_not_waited_for(one_machine: Machine) -> None:
+@pytest.mark.parametrize(("one", "all_of_them"), examples([(10, 15), (3, 6)], (3, 6)))
+def test_servers_that_are_silent_are_not_waited_for(one_machine: Machine, one: int, all_of_them: int) -> None:
+    one_machine.constants |= {"ANSWER_SECONDS": one, "ALL_SECONDS": all_of_them}
     one_machine.stub("gluster", "exec sleep 60")
-    done = clients(one_machine, "gluster-1", "gluster-2", "gluster-3", but=("SECONDS=30", "SECONDS=15"))
-    assert (done.status, done.out, done.err) == (1, "", "gluster-2: no answer within 10 s\n")
+    done = clients(one_machine, "gluster-1", "gluster-2", "gluster-3")
+    assert (done.status, done.out, done.err) == (1, "", f"gluster-2: no answer within {one} s\n")
     assert done.seconds < 30
     assert len(one_machine.calls("gluster")) == 2, "after the time for all no further one is asked"
 
 
+@pytest.mark.every_shell
 def test_what_was_configured_stays_an_argument(machine: Machine) -> None:
     machine.stub("gluster", "")
     hostile = "a'b\"$(touch /run/hacked);`id`"
@@ -114,6 +124,7 @@ def test_a_client_without_connections(machine: Machine) -> None:
     assert compared(machine) == {"gluster": True, "connections": []}
 
 
+@pytest.mark.every_shell
 def test_the_connections_of_the_client_and_of_nobody_else(machine: Machine) -> None:
     machine.background(sys.executable, "-c", BRICK_AND_BYSTANDER)
     ends = [

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,7 +12,6 @@ from typing import Any
 import pytest
 
 from components.remote_script import RemoteScript
-from tests.scripts.conftest import SHELLS
 from tests.support.publish_script import Volume
 from tests.support.sshd import in_namespace
 
@@ -53,13 +51,14 @@ class Shared(Volume):
         return sorted(it.name for it in self.mount.iterdir())
 
 
-@pytest.fixture(params=SHELLS, ids=lambda shell: Path(shell).name)
-def volume(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Shared]:
+@pytest.fixture
+def volume(shell: str, tmp_path: Path) -> Shared:
     mount = tmp_path / "mnt gluster\\fs"
     mount.mkdir()
-    yield Shared(shell=[request.param], scratch=tmp_path, mount=mount)  # noqa: S604 (which shell it is)
+    return Shared(shell=[shell], scratch=tmp_path, mount=mount)  # noqa: S604 (which shell it is)
 
 
+@pytest.mark.every_shell
 def test_it_is_made_with_owner_and_mode(volume: Shared) -> None:
     assert volume.said("make", "33", "34", "0770") == {"directory": "uploads", "made": True}
     assert volume.rights == (33, 34, "0770")
@@ -93,6 +92,7 @@ def test_one_that_was_cut_off_is_finished(volume: Shared) -> None:
     assert volume.names == ["uploads"]
 
 
+@pytest.mark.every_shell
 def test_it_is_removed_with_all_that_is_in_it_and_nothing_else(volume: Shared) -> None:
     volume.run("make", "33", "33", "0770")
     (volume.path / "2026").mkdir()
@@ -116,6 +116,7 @@ def test_a_link_out_of_it_is_not_followed_when_it_is_removed(volume: Shared) -> 
     assert (other / "kept").exists()
 
 
+@pytest.mark.every_shell
 @pytest.mark.parametrize("verb", [("make", "33", "33", "0770"), ("remove",)])
 def test_a_site_a_file_and_a_link_are_refused_untouched(volume: Shared, verb: tuple[str, ...]) -> None:
     volume.path.mkdir()

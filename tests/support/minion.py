@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import shutil
 import signal
 import subprocess
@@ -21,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from components.remote_script import RemoteScript
+from tests.support.constants import with_constants
 
 FUSEFS = Path(__file__).with_name("fusefs.py")
 
@@ -108,6 +108,8 @@ class Machine:
 
     def __init__(self, scratch: Path, *, shell: str = "/bin/sh") -> None:
         """Set one up below `scratch`, an empty directory; `shell` is what `sh` is to be there."""
+        #: What the scripts' constants are instead, by name: see tests/support/constants.py.
+        self.constants: dict[str, float] = {}
         self.calls_file = scratch / "calls"
         self.calls_file.touch()
         self.programs = scratch / "programs"
@@ -196,17 +198,14 @@ class Machine:
         )
         return Result(status=done.returncode, out=done.stdout, err=done.stderr, seconds=time.monotonic() - begun)
 
-    def run(self, script: str, *args: str, resident: bool = False, but: str = "", timeout: float = 120) -> Result:
+    def run(self, script: str, *args: str, resident: bool = False, timeout: float = 120) -> Result:
         """Run one of our scripts as a minion does: over stdin, by the command line that the program makes.
 
-        ``but`` is NAME=NUMBER: a constant of the script's that is another here, for what would take too long.
+        Its constants are those of ``constants``, where that has them.
         """
         script_of_ours = RemoteScript(name=script)
         command = (script_of_ours.resident if resident else script_of_ours.over_stdin)(*args, sudo=False)
-        text = script_of_ours.text
-        if but:
-            text, changed = re.subn(rf"^{but.partition('=')[0]}=[0-9]+", but, text, flags=re.MULTILINE)
-            assert changed == 1, f"{script} has no such constant: {but}"
+        text = with_constants(script_of_ours.text, self.constants)
         return self.command("sh", "-c", command, stdin=text, timeout=timeout)
 
     def signal(self, pid: int, number: int) -> None:

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from tests.support.constants import with_constants
 from tests.support.sshd import in_namespace, mountinfo_line
 
 SCRIPT = Path(__file__).parents[2] / "components" / "scripts" / "publish.sh"
@@ -33,6 +34,8 @@ class Volume:
     minion: str = "minion-1"
     environment: dict[str, str] = field(default_factory=dict)
     umask: int = 0o077
+    #: What the script's constants are instead, by name: see tests/support/constants.py.
+    constants: dict[str, float] = field(default_factory=dict)
     holders: list[subprocess.Popen[bytes]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -45,9 +48,17 @@ class Volume:
         """The site's directory."""
         return self.mount / self.site
 
+    def script(self) -> Path:
+        """The file of the script: ours, or if it is to have other constants a copy that has them."""
+        if not self.constants:
+            return SCRIPT
+        copy = self.scratch / "publish.sh"
+        copy.write_text(with_constants(SCRIPT.read_text(), self.constants))
+        return copy
+
     def start(self, verb: str, *words: str) -> subprocess.Popen[bytes]:
         """Start a verb; its stdin is a pipe."""
-        command = [*self.shell, str(SCRIPT), verb, self.minion, str(self.mount), self.name, self.site, *words]
+        command = [*self.shell, str(self.script()), verb, self.minion, str(self.mount), self.name, self.site, *words]
         return subprocess.Popen(
             in_namespace(self.mountinfo, *command),
             stdin=subprocess.PIPE,

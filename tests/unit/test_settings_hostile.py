@@ -248,9 +248,7 @@ NAMES = st.text(max_size=8) | st.sampled_from(
 ANYTHING = st.recursive(
     SCALARS, lambda inner: st.lists(inner, max_size=4) | st.dictionaries(NAMES, inner, max_size=4), max_leaves=12
 )
-IN_ONE_DIRECTORY = settings(
-    suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=150, print_blob=True
-)
+IN_ONE_DIRECTORY = settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=150)
 
 
 def changes(places: list[Place]) -> st.SearchStrategy[list[tuple[Place, object]]]:

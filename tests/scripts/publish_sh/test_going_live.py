@@ -19,8 +19,10 @@ OTHER = "f" * 16
 # --- The lock ---
 
 
+@pytest.mark.every_shell
 def test_the_lock_is_held_until_stdin_ends(volume: Volume) -> None:
     first = volume.lock(holder="me@here (process 1)")
+    volume.constants["HANDOVER_SECONDS"] = 0.2
     said = volume.refusal("hold", OTHER, "them", "60")
     assert f"another deployment is publishing {volume.path}: since 20" in said
     assert "me@here (process 1), through minion-1; wait until it has ended" in said
@@ -29,6 +31,7 @@ def test_the_lock_is_held_until_stdin_ends(volume: Volume) -> None:
     volume.lock(OTHER)
 
 
+@pytest.mark.every_shell
 def test_what_another_minion_flipped_just_now_is_waited_for(volume: Volume, tmp_path: Path) -> None:
     """By a link that is a second old the live slot would be a spare one."""
     slept = tmp_path / "slept"
@@ -74,6 +77,7 @@ def test_a_killed_holder_holds_nothing(volume: Volume) -> None:
     volume.lock(OTHER)
 
 
+@pytest.mark.every_shell
 def test_a_holder_of_whom_nothing_is_heard_loses_the_lock_and_its_writers(volume: Volume) -> None:
     first = volume.lock(seconds=2)
     volume.run("begin", TOKEN, "a", "fresh")
@@ -149,6 +153,7 @@ def names_below(pid: int) -> set[str]:
 # --- Going live ---
 
 
+@pytest.mark.every_shell
 def test_a_flip_retires_what_was_live_and_is_relative(locked: Volume) -> None:
     one = locked.publish("a", {b"x": b"1"})
     assert (locked.path / "html").readlink() == Path("slots/a")
@@ -164,6 +169,7 @@ def test_a_flip_retires_what_was_live_and_is_relative(locked: Volume) -> None:
     assert two == locked.state()["slots"]["b"]
 
 
+@pytest.mark.every_shell
 def test_an_undone_flip_leaves_no_trace_but_its_time(locked: Volume) -> None:
     locked.publish("a", {b"x": b"1"})
     locked.publish("b", {b"x": b"2"})
@@ -207,6 +213,7 @@ def test_no_reader_ever_finds_the_site_gone(locked: Volume) -> None:
     assert reads[0] > 100
 
 
+@pytest.mark.every_shell
 def test_what_was_written_is_declared_whole_and_made_live_in_one(locked: Volume) -> None:
     one = locked.publish("a", {b"x": b"1"})
     locked.run("begin", TOKEN, "b", "fresh")

@@ -6,12 +6,14 @@ import json
 import os
 import stat
 import subprocess
+from itertools import product
 from typing import Any
 
 import pytest
 
 from publisher.history import Note, parse_log
 from tests.scripts.publish_sh.test_writing import HOSTILE
+from tests.support.examples import examples
 from tests.support.publish_script import NOTE, TOKEN, Volume
 from tests.support.sshd import mountinfo_line
 
@@ -34,6 +36,7 @@ def lines(volume: Volume) -> list[dict[str, Any]]:
     return [json.loads(line) for line in volume.run("log").splitlines()]
 
 
+@pytest.mark.every_shell
 def test_every_flip_is_a_line_that_says_what_changed(locked: Volume) -> None:
     assert locked.run("log") == b""
     one = locked.publish("a", {b"x": b"1", b"kept": b"k", b"gone": b"g"})
@@ -59,6 +62,7 @@ def test_every_flip_is_a_line_that_says_what_changed(locked: Volume) -> None:
     assert len(lines(locked)) == 3
 
 
+@pytest.mark.every_shell
 def test_names_of_any_kind_are_counted(locked: Volume) -> None:
     names = [name for name in HOSTILE if b"\n" not in name]
     locked.publish("a", dict.fromkeys(names, b"1"))
@@ -89,8 +93,10 @@ def test_of_a_release_that_is_damaged_nothing_is_counted(locked: Volume) -> None
     assert (last["replaced"], last["files"], last["added"], last["removed"]) == (one, None, None, None)
 
 
-@pytest.mark.parametrize("when", ["before", "after"])
-@pytest.mark.parametrize("fatal", [1, 2, 3, 4])
+@pytest.mark.parametrize(
+    ("fatal", "when"),
+    examples(list(product((1, 2, 3, 4), ("before", "after"))), (1, "after"), (3, "before"), (3, "after")),
+)
 def test_wherever_a_flip_is_killed_the_log_says_what_is_live(locked: Volume, fatal: int, when: str) -> None:
     locked.publish("a", {b"x": b"1"})
     locked.publish("b", {b"x": b"2"})
@@ -120,6 +126,7 @@ def test_wherever_a_flip_is_killed_the_log_says_what_is_live(locked: Volume, fat
     assert sorted(path.name for path in (locked.path / "slots").glob("*.log*")) == ["releases.log"]
 
 
+@pytest.mark.every_shell
 def test_the_log_is_bounded_and_a_torn_line_breaks_nothing(locked: Volume) -> None:
     one, two = locked.publish("a", {b"x": b"1"}), locked.publish("b", {b"x": b"2"})
     log = locked.path / "slots" / "releases.log"
@@ -139,6 +146,7 @@ def test_only_root_reads_who_publishes(locked: Volume) -> None:
         assert stat.S_IMODE((locked.path / "slots" / name).stat().st_mode) == 0o600
 
 
+@pytest.mark.every_shell
 @pytest.mark.parametrize("who", ["'\"; $(id) `id` %s %d \\n \\", "ü€\u202e", "x" * 5000, '"}\n{"when": "never"}'])
 def test_whoever_publishes_is_one_string_of_one_line(locked: Volume, who: str) -> None:
     release = locked.write("a", {b"x": b"1"})

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import os
+from itertools import product
 from pathlib import Path
 
 import pytest
 
-from tests.scripts.conftest import SHELLS
+from tests.support.examples import examples
 from tests.support.publish_script import NOTE, TOKEN, Volume
 
 NEXT = "f" * 16
@@ -42,6 +43,7 @@ def snapshot(directory: Path) -> list[tuple[str, int, int, float, bytes]]:
     )
 
 
+@pytest.mark.every_shell
 def test_only_the_live_release_is_removed(locked: Volume) -> None:
     one = locked.publish("a", {b"x": b"1"})
     two = locked.publish("b", {b"x": b"2"})
@@ -82,10 +84,10 @@ def test_other_sites_of_the_volume_are_not_touched_by_anything(volume: Volume) -
     assert [snapshot(neighbour) for neighbour in neighbours] == before
 
 
-# Not busybox, which has these programs in itself, so that no stub takes their place.
-@pytest.mark.parametrize("volume", [shell for shell in SHELLS if Path(shell).name != "busybox"], indirect=True)
-@pytest.mark.parametrize("when", ["before", "after"])
-@pytest.mark.parametrize("fatal", range(1, 5))
+@pytest.mark.parametrize(
+    ("fatal", "when"),
+    examples(list(product((1, 2, 3, 4), ("before", "after"))), (1, "after"), (2, "after"), (3, "before")),
+)
 def test_wherever_a_removal_is_killed_the_next_one_ends_it(volume: Volume, fatal: int, when: str) -> None:
     stubs = volume.scratch / "stubs"
     stubs.mkdir()
@@ -109,6 +111,7 @@ def test_wherever_a_removal_is_killed_the_next_one_ends_it(volume: Volume, fatal
     assert list(volume.mount.iterdir()) == []
 
 
+@pytest.mark.every_shell
 def test_a_removal_that_was_cut_off_is_no_obstacle_to_a_publish(volume: Volume) -> None:
     (volume.path / "slots.removed.aa" / "a").mkdir(parents=True)
     volume.lock()

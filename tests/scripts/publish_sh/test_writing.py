@@ -1,4 +1,4 @@
-"""publish.sh, the real file under every sh of this host: where it writes, what it writes, what it refuses."""
+"""publish.sh, the real file: where it writes, what it writes, what it refuses."""
 
 from __future__ import annotations
 
@@ -30,6 +30,7 @@ HOSTILE = [
 # --- The mount ---
 
 
+@pytest.mark.every_shell
 def test_nothing_mounted_is_refused_and_nothing_is_written(volume: Volume) -> None:
     volume.mountinfo.write_text(mountinfo_line(volume.scratch))
     for verb in (("state",), ("hold", TOKEN, "me", "60"), ("begin", TOKEN, "a", "fresh"), ("live",)):
@@ -56,6 +57,7 @@ def test_another_volume_is_refused_and_nothing_is_written(volume: Volume, other:
     assert volume.state()["live"] is None
 
 
+@pytest.mark.every_shell
 def test_what_is_mounted_over_the_volume_counts(volume: Volume) -> None:
     volume.mountinfo.write_text(mountinfo_line(volume.mount) + mountinfo_line(volume.mount, "tmpfs"))
     assert "no Gluster volume is mounted" in volume.refusal("state")
@@ -103,6 +105,7 @@ def test_what_is_no_directory_name_is_refused(volume: Volume, site: str) -> None
     assert "is no directory name; correct content.site" in volume.refusal("state")
 
 
+@pytest.mark.every_shell
 @pytest.mark.parametrize("name", ["$(touch pwned)", "-rf", "a b", "'\"", "`touch pwned`;touch pwned", "*"])
 def test_names_are_only_names(volume: Volume, name: str) -> None:
     volume.site = name
@@ -115,6 +118,7 @@ def test_names_are_only_names(volume: Volume, name: str) -> None:
     assert "release ffffffffffff" in volume.refusal("flip", TOKEN, "a", "ffffffffffff", NOTE)
 
 
+@pytest.mark.every_shell
 @pytest.mark.parametrize("theirs", ["index.php", ".htaccess", "html/index.php"])
 def test_what_others_put_there_is_refused(volume: Volume, theirs: str) -> None:
     (volume.path / theirs).parent.mkdir(parents=True)
@@ -136,6 +140,7 @@ def test_links_in_our_place_are_refused(volume: Volume, link: str) -> None:
     assert list(elsewhere.iterdir()) == []
 
 
+@pytest.mark.every_shell
 def test_the_state_tells_live_previous_and_what_is_whole(locked: Volume) -> None:
     one = locked.publish("a", {b"x": b"1"})
     two = locked.publish("b", {b"x": b"2"})
@@ -153,6 +158,7 @@ def test_the_state_tells_live_previous_and_what_is_whole(locked: Volume) -> None
 # --- Writing ---
 
 
+@pytest.mark.every_shell
 def test_a_glance_tells_the_same_by_each_slots_own_word(locked: Volume) -> None:
     one = locked.publish("a", {b"x": b"1"})
     locked.publish("b", {b"x": b"2"})
@@ -169,6 +175,7 @@ def test_a_glance_tells_the_same_by_each_slots_own_word(locked: Volume) -> None:
     assert (locked.state()["slots"]["a"], glance()["slots"]["a"]) == (None, one)
 
 
+@pytest.mark.every_shell
 def test_what_is_written_has_plain_modes_and_hostile_names_survive(locked: Volume) -> None:
     files = {name: name * 3 for name in HOSTILE}
     locked.publish("a", files)
@@ -184,6 +191,7 @@ def test_what_is_written_has_plain_modes_and_hostile_names_survive(locked: Volum
     assert dict(record[::-1] for record in records(seen)) == {name: sha256(body) for name, body in files.items()}
 
 
+@pytest.mark.every_shell
 def test_hostile_names_are_removed_and_only_they(locked: Volume) -> None:
     files = dict.fromkeys(HOSTILE, b"1")
     locked.write("a", files | {b"keep": b"1"})
@@ -201,6 +209,7 @@ def test_a_replaced_file_is_a_new_file(locked: Volume) -> None:
         assert reader.read() == b"old content"
 
 
+@pytest.mark.every_shell
 def test_digests_leave_out_what_cannot_be_read(locked: Volume) -> None:
     locked.write("a", {b"page": b"1"})
     process = locked.start("digests", "a")
@@ -217,6 +226,7 @@ def test_of_a_slot_that_is_not_seen_no_file_can_be_read(locked: Volume, verb: st
     assert "there is no slot c in" in locked.refusal("paths", "c")
 
 
+@pytest.mark.every_shell
 def test_link_digests_are_of_the_target_and_of_links_only(locked: Volume) -> None:
     locked.write("a", {b"page": b"1"})
     (locked.path / "slots" / "a" / "a\nlink").symlink_to("pa ge\n")
@@ -224,6 +234,7 @@ def test_link_digests_are_of_the_target_and_of_links_only(locked: Volume) -> Non
     assert list(records(seen)) == [(sha256(b"pa ge\n"), b"a\nlink")]
 
 
+@pytest.mark.every_shell
 def test_what_is_in_a_slot_is_listed_by_type_whatever_it_is_called(locked: Volume) -> None:
     locked.write("a", dict.fromkeys(HOSTILE, b"1"))
     (locked.path / "slots" / "a" / "l\nk").symlink_to("a b")
@@ -233,6 +244,7 @@ def test_what_is_in_a_slot_is_listed_by_type_whatever_it_is_called(locked: Volum
     assert listed == {b"f " + name for name in HOSTILE} | {b"l l\nk"} | own
 
 
+@pytest.mark.every_shell
 def test_a_slot_that_is_distrusted_is_not_whole_and_still_served(locked: Volume) -> None:
     release = locked.publish("a", {b"x": b"1"})
     assert "no longer holds the lock" in locked.refusal("distrust", "f" * 16, "a")
@@ -243,6 +255,7 @@ def test_a_slot_that_is_distrusted_is_not_whole_and_still_served(locked: Volume)
     assert json.loads(locked.run("live")) == {"slot": "a", "release": release}
 
 
+@pytest.mark.every_shell
 def test_a_slot_is_whole_only_between_commit_and_the_next_begin(locked: Volume) -> None:
     release = locked.write("a", {b"x": b"1"})
     assert locked.run("manifest", "a").startswith(b"644 1 ")
@@ -261,6 +274,7 @@ def test_a_manifest_that_was_cut_short_makes_no_release(locked: Volume) -> None:
     assert locked.state()["slots"]["a"] is None
 
 
+@pytest.mark.every_shell
 def test_a_stream_that_was_cut_short_is_an_error(locked: Volume) -> None:
     locked.run("begin", TOKEN, "a", "fresh")
     stream = archive({b"large": bytes(100_000)})
@@ -285,6 +299,7 @@ def test_live_and_previous_are_never_written_to(locked: Volume, verb: tuple[str,
     assert {path: path.lstat().st_ino for path in (locked.path / "slots").rglob("*")} == before
 
 
+@pytest.mark.every_shell
 @pytest.mark.parametrize("slot", ["d", "", "../a", "a b", "lock"])
 def test_what_is_no_slot_is_refused(locked: Volume, slot: str) -> None:
     for verb in (
@@ -298,6 +313,7 @@ def test_what_is_no_slot_is_refused(locked: Volume, slot: str) -> None:
         assert "is no slot" in locked.refusal(*verb)
 
 
+@pytest.mark.every_shell
 def test_an_unknown_verb_is_refused(volume: Volume) -> None:
     assert "'frobnicate' is no verb" in volume.refusal("frobnicate")
 

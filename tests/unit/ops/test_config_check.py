@@ -258,7 +258,7 @@ def test_a_wrong_call_has_its_own_status(
     assert ended.value.code == 2
 
 
-@settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.binary() | st.text(alphabet="[]{}:,-?*&!|>'\"%@`#\\ \n\tconfigsecure:0178<~=.").map(str.encode))
 def test_any_bytes_as_stack_file_give_understandable_mistakes(
     stack: StackFiles, capsys: pytest.CaptureFixture[str], content: bytes

@@ -171,7 +171,7 @@ def assert_as_the_models(schema: jsonschema.Draft202012Validator, data: Any, fou
         assert not schema.is_valid(data), found
 
 
-@settings(deadline=None, max_examples=300)
+@settings(max_examples=300)
 @given(wanted=changes(INVENTORY_PLACES))
 def test_the_schema_refuses_an_inventory_whose_shape_the_program_refuses(
     of_inventories: jsonschema.Draft202012Validator, wanted: list[tuple[Place, object]]
@@ -180,7 +180,7 @@ def test_the_schema_refuses_an_inventory_whose_shape_the_program_refuses(
     assert_as_the_models(of_inventories, data, validate(Inventory, data)[1])
 
 
-@settings(deadline=None, max_examples=300)
+@settings(max_examples=300)
 @given(wanted=changes(CONFIG_PLACES))
 def test_the_schema_refuses_a_stack_whose_shape_the_program_refuses(
     of_stacks: jsonschema.Draft202012Validator, wanted: list[tuple[Place, object]]

@@ -188,7 +188,6 @@ def test_a_change_of_somebody_else_is_not_written_over(tmp_path: Path) -> None:
     assert path.read_text() == FILE + "# more\n"
 
 
-@settings(deadline=None)
 @given(
     st.binary()
     | st.text(alphabet="[]{}:,-?*&!|>'\"%@#\\ \n\tabhostnamekeyi0178<~.").map(str.encode)
@@ -235,7 +234,7 @@ def _do(file: InventoryFile, edit: tuple[str, int, str, int], number: int) -> No
         file.drop(index % there, "bastion")
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(EDITS, st.sampled_from([FILE, BRACES_AND_ALIASES]))
 def test_any_edits_give_what_was_meant_and_lose_no_comment_of_what_stays(
     edits: list[tuple[str, int, str, int]], before: str

@@ -383,7 +383,7 @@ HOSTS = st.dictionaries(
 )
 
 
-@settings(deadline=None, max_examples=80, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=80, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(HOSTS, HOSTS)
 def test_any_variables_of_any_hosts_end_in_a_file_or_a_clear_error(
     importing: Importing, before: dict[str, Any], hosts: dict[str, Any]

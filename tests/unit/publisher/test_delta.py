@@ -65,7 +65,7 @@ def apply(slot: Path, source: Path, delta: Delta) -> None:
     )
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(before=trees(), after=trees())
 def test_any_tree_becomes_exactly_any_other(
     tmp_path_factory: pytest.TempPathFactory, before: Tree, after: Tree

@@ -187,7 +187,7 @@ def _with_rules(tree: Tree, files: list[bytes]) -> Tree:
     return {**tree, b".publishignore": (files.pop(), False)} if files else tree
 
 
-@settings(deadline=None, max_examples=250)
+@settings(max_examples=250)
 @given(tree=_tree.filter(bool), files=st.lists(_rules, min_size=1, max_size=3))
 @example(tree={b"a": {b"b": FILE, b"ab": {b"a": FILE}}}, files=[b"!b", b"*"])
 @example(tree={b"a": {b"b": {b"a": FILE}}}, files=[b"/b\n!a", b"a/b/\n!b"])

@@ -80,7 +80,7 @@ def test_escaping_is_reversible_and_one_line(path: bytes) -> None:
     assert len(escape(path).splitlines()) == 1
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(trees())
 def test_a_manifest_is_what_its_text_says(tmp_path_factory: pytest.TempPathFactory, tree: Tree) -> None:
     manifest = manifest_of(tmp_path_factory.mktemp("tree"), tree)

@@ -86,7 +86,7 @@ def test_the_previous_content_again_is_one_flip(site: PublishedSite) -> None:
     assert site.live() == TWO
 
 
-@settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=10, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(first=trees(), second=trees())
 def test_any_tree_after_any_other_is_exactly_that_tree(site: PublishedSite, first: Tree, second: Tree) -> None:
     for tree in (first, second):

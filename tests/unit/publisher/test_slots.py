@@ -138,5 +138,5 @@ class Volume(RuleBasedStateMachine):
             assert self.content[previous] == self.manifest[previous] == self.history[-2]
 
 
-Volume.TestCase.settings = settings(max_examples=300, stateful_step_count=30, deadline=None)
+Volume.TestCase.settings = settings(max_examples=300, stateful_step_count=30)
 TestVolume = Volume.TestCase

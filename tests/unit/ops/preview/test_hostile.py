@@ -79,7 +79,7 @@ DIFFS = st.lists(
 )
 
 
-@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+@settings(suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
 @given(text=previews(), diffs=st.none() | DIFFS, limit=st.integers(SMALLEST_LIMIT, 60_000))
 def test_nothing_gets_out_of_its_quotes(text: str, diffs: list[FileDiff] | None, limit: int) -> None:
     facts = facts_of(parse(text, scrub=Scrub()), lambda _old, _new: Inventories())

@@ -1,0 +1,26 @@
+"""Which worker of xdist runs a test: whichever is free, but tests that share what takes long to make stay together."""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+
+from xdist.scheduler import LoadScopeScheduling
+
+_ROOT = Path(__file__).parents[2]
+
+
+class OneByOne(LoadScopeScheduling):  # type: ignore[misc]
+    """Sends each test by itself, and each group to one worker. Not xdist's own "loadgroup": pytest 9.2 ignores it."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return group_of(nodeid.partition("::")[0]) or nodeid
+
+
+@cache
+def group_of(path: str) -> str:
+    """The group of the tests in a file, "" if each may run anywhere. Each worker makes a fixture for itself."""
+    text = (_ROOT / path).read_text(encoding="utf-8")
+    if "cluster: ControlPlane" in text:
+        return "control-plane"
+    return path if 'scope="module"' in text or "shared_machine: Machine" in text else ""
