@@ -9,11 +9,10 @@ import pytest
 from lab.context import Lab
 from tests.support.project import Project
 
-pytestmark = pytest.mark.usefixtures("restored")
-
 
 @pytest.mark.timeout(420)
-def test_destroy_leaves_nothing_but_the_content(lab: Lab, project: Project) -> None:
+def test_destroy_leaves_nothing_but_the_content(lab: Lab, project: Project, restored: None) -> None:
+    del restored  # only to be done after this
     done = project.pulumi("destroy", "--yes")
     assert done.status == 0, done.text
 
