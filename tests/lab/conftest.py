@@ -36,13 +36,15 @@ def pytest_configure(config: pytest.Config) -> None:
         config.addinivalue_line("markers", marker)
 
 
-@pytest.hookimpl(tryfirst=True)
+def pytest_itemcollected(item: pytest.Item) -> None:
+    """Name the process of each test; xdist reads it before the hook below is called."""
+    item.add_marker(pytest.mark.xdist_group("beside" if item.get_closest_marker("beside") else "farm"))
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Order the lab's tests, and name the process of each."""
+    """Order the lab's tests."""
     ours = [item for item in items if item.path.is_relative_to(HERE)]
     others = [item for item in items if not item.path.is_relative_to(HERE)]
-    for item in ours:
-        item.add_marker(pytest.mark.xdist_group("beside" if item.get_closest_marker("beside") else "farm"))
     items[:] = side_by_side.in_order(ours) + others
 
 

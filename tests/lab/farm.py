@@ -52,6 +52,19 @@ def a_fresh_pod(lab: Lab) -> dict[str, str]:
     return victim
 
 
+_WEB_SERVER = r"""
+for process in $(pgrep apache2); do
+    if tr '\0' '\n' <"/proc/$process/environ" | grep -qx "HOSTNAME=$1"; then echo "$process"; exit; fi
+done
+exit 1
+"""
+
+
+def web_server(lab: Lab, pod: dict[str, str]) -> str:
+    """The first process of that pod's web server: there may be other farms' pods beside it."""
+    return lab.exec(pod["node"], ["sh", "-c", _WEB_SERVER, "sh", pod["name"]]).stdout.strip()
+
+
 def client(lab: Lab, minion: str, path: str = MOUNT) -> str:
     """The process that serves the mount on ``minion``; '' when there is none."""
     return lab.exec(minion, ["pgrep", "-f", f"^/usr/sbin/glusterfs .*{path}$"], check=False).stdout.strip()

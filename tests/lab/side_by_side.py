@@ -109,7 +109,9 @@ def shared(
         return
     path, lock = place / f"{name}.json", place / f"{name}.lock"
     with _locked(lock):
-        entry = json.loads(path.read_text()) if path.exists() else {"users": 0, "value": None}
+        entry: dict[str, Any] = {"users": 0, "value": None}
+        if path.exists():
+            entry = json.loads(path.read_text())
         if entry["users"] == 0:
             entry["value"] = begin()
         path.write_text(json.dumps({**entry, "users": entry["users"] + 1}))

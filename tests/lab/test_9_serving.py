@@ -18,7 +18,7 @@ import pytest
 
 from lab.context import CHECKOUT, Lab
 from tests.lab.conftest import IMAGE, deploy, eventually, get, with_image
-from tests.lab.farm import PAGE, all_serve, pods, report, visitors
+from tests.lab.farm import PAGE, all_serve, pods, report, visitors, web_server
 from tests.support.project import Done, Project, copy_of_project
 from tests.support.visitor import Visit
 
@@ -71,7 +71,7 @@ def test_fpm_would_have_the_same_settings_besides_its_images_own(lab: Lab) -> No
 def test_what_serves_is_confined(lab: Lab) -> None:
     """As the kernel of its minion sees it."""
     pod = pods(lab)[0]
-    process = lab.exec(pod["node"], ["pgrep", "-o", "apache2"]).stdout.strip()
+    process = web_server(lab, pod)
     status = lab.exec(pod["node"], ["cat", f"/proc/{process}/status"]).stdout
     told = dict(line.split(":\t") for line in status.splitlines() if ":\t" in line)
     kill, setgid, setuid, net_bind_service = 5, 6, 7, 10
