@@ -1,13 +1,12 @@
 """Two pytest processes share the one lab: each test claims what the other must leave alone while it runs.
 
-``pytest tests/lab -n 2 --dist loadgroup`` starts them. Tests marked ``beside`` run in the one, all others in the other.
-A test that says nothing claims everything for itself. ``uses`` names what it only needs as it is, ``changes`` what it
+``pytest tests/lab -n 2`` starts them: the modules of BESIDE run in the one, all others in the other. A test that says nothing claims everything for itself. ``uses`` names what it only needs as it is, ``changes`` what it
 changes:
 
 - ``page``: the dev stack's helloworld.html, which a visitor gets at any moment;
 - ``machines``: every machine with its services, the volume, and the mount at /mnt/glusterfs.
 
-The dev stack itself is only used by tests that are not marked ``beside``.
+The dev stack itself is only used by modules that are not in BESIDE.
 
 Claims are held for a whole test with its fixtures. Tests that follow each other in one module and claim the same keep
 it in between, so that a module's fixtures stay valid. Without xdist there is one process, and nothing to claim.
@@ -26,11 +25,12 @@ from typing import Any
 
 import pytest
 
+#: Modules with sites, stacks and ports of their own.
+BESIDE = ("test_8_two_stacks", "test_9_publishing", "test_9_rehearsal", "test_9_software")
 RESOURCES = ("machines", "page")
 MARKERS = (
     "uses(*names): what the test needs as it is; other tests may use it too",
     "changes(*names): what the test changes; no other test has it meanwhile",
-    "beside: runs in the second process",
 )
 #: Each waits here for its turn, so that one that wants a resource for itself is not overtaken for ever.
 _GATE = "gate"
@@ -55,6 +55,12 @@ def in_order(items: list[pytest.Item]) -> list[pytest.Item]:
         for module in {item.path for item in items}
     }
     return sorted(items, key=lambda item: alone[item.path])
+
+
+def process_of(nodeid: str) -> str:
+    """Which of the two processes runs a test."""
+    module = nodeid.partition("::")[0].rpartition("/")[2].removesuffix(".py")
+    return "beside" if module in BESIDE else "farm"
 
 
 class Claims:

@@ -34,7 +34,7 @@ PER_SECOND = 5  # of each of four visitors: other tests have work to do, too
 
 Record = Callable[[str, object], None]
 
-pytestmark = [pytest.mark.beside, pytest.mark.uses("machines", "page")]
+pytestmark = pytest.mark.uses("machines", "page")
 
 
 @dataclass(frozen=True, kw_only=True)

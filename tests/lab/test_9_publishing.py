@@ -15,7 +15,7 @@ from tests.lab.farm import MOUNT
 from tests.lab.publishes import PHASES, large, numbered, readers_see_whole_releases, whole_after_each_kill
 from tests.lab.trial import Trial, outcome, said
 
-pytestmark = [pytest.mark.beside, pytest.mark.uses("machines")]
+pytestmark = pytest.mark.uses("machines")
 
 #: The soak publishes twenty.
 RELEASES = 5

@@ -32,7 +32,7 @@ NEXT_IMAGE = "glusterfarm.local/php:rehearsed"
 PAGE, OLD, NEW = "content/index.php", "Reload: ", "Rehearsed: "
 
 
-pytestmark = [pytest.mark.beside, pytest.mark.uses("machines", "page")]
+pytestmark = pytest.mark.uses("machines", "page")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -34,7 +34,7 @@ STACK = "wiki"
 UP = ("up", "--yes", "--stack", STACK)
 PORT = 30083
 
-pytestmark = [pytest.mark.beside, pytest.mark.uses("machines")]
+pytestmark = pytest.mark.uses("machines")
 
 
 @pytest.fixture
