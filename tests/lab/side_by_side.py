@@ -1,6 +1,8 @@
 """Two pytest processes share the one lab: each test claims what the other must leave alone while it runs.
 
-``pytest tests/lab -n 2`` starts them: the modules of BESIDE run in the one, all others in the other. A test that says nothing claims everything for itself. ``uses`` names what it only needs as it is, ``changes`` what it
+``pytest tests/lab -n 2`` starts them: the modules of BESIDE run in the one, all others in the other.
+
+A test that says nothing claims everything for itself. ``uses`` names what it only needs as it is, ``changes`` what it
 changes:
 
 - ``page``: the dev stack's helloworld.html, which a visitor gets at any moment;

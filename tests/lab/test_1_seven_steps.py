@@ -131,24 +131,6 @@ def test_step_7_the_exports_say_the_same(lab: Lab, project: Project) -> None:
     assert exports["clusterIp"] == service["spec"]["clusterIP"]  # type: ignore[index]
 
 
-@pytest.mark.changes("machines")  # nobody else may log in meanwhile
-def test_a_second_up_changes_nothing_and_opens_no_ssh_connection(lab: Lab, project: Project) -> None:
-    def logins() -> int:
-        count = 0
-        for minion in lab.minions():
-            journal = lab.exec(minion.name, ["journalctl", "-u", "ssh", "-o", "cat", "--no-pager"]).stdout
-            count += journal.count("Accepted publickey") + journal.count("Connection ")
-        return count
-
-    before = logins()
-    assert before > 0, "the count must be able to see a login"
-    done = project.pulumi("up", "--yes")
-
-    assert done.status == 0, done.text
-    assert re.search(r"Resources:\n\s+\d+ unchanged\n", done.out), done.out
-    assert logins() == before
-
-
 def test_a_second_make_up_is_unchanged(made: Done) -> None:
     done = command(["make", "--no-print-directory", "up"])
 
