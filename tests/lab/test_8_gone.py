@@ -58,9 +58,9 @@ class Minion:
 
 
 @pytest.fixture(scope="module")
-def renamed(made: Done, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Minion]:
-    """This checkout's farm is back afterwards, under its own name too."""
-    lab = Lab.current()
+def renamed(made: Done, tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Iterator[Minion]:
+    """The last test deploys this checkout's farm again; if one fails, that is done here."""
+    lab, failed = Lab.current(), request.session.testsfailed
     name = lab.minions()[0].name
     pod = pod_on(lab, name)
     project = copy_of_project(lab, tmp_path_factory.mktemp("gone") / "project")
@@ -75,7 +75,8 @@ def renamed(made: Done, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mi
         yield Minion(project=project, name=name, pod=pod, clients=clients, up=up)
     finally:
         fault("start", name)
-        deploy()
+        if request.session.testsfailed > failed or owners(lab, name) != [f"dev/{name}"]:
+            deploy()
 
 
 def test_a_renamed_minion_keeps_its_mount(lab: Lab, renamed: Minion) -> None:
