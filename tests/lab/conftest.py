@@ -5,7 +5,9 @@ from __future__ import annotations
 import re
 import time
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,22 +17,65 @@ from lab import toolchain
 from lab.context import CHECKOUT, Lab
 from lab.errors import LabError
 from lab.registry import DIRECTORY
+from tests.lab import side_by_side
 from tests.support.project import Done, Project, command, copy_of_project
-from tests.support.stacks import another_stack
 
 if TYPE_CHECKING:
     from tests.lab.trial import Trial
 
-#: Of the stack ``two``, on every minion.
-OTHER_PORT = 30081
 IMAGE = "glusterfarm.local/php:8.2"
-OTHER_IMAGE = "glusterfarm.local/php:next"
+HERE = Path(__file__).parent
+
+
+_claims = side_by_side.Claims(side_by_side.directory())
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """The marks by which tests run side by side."""
+    for marker in side_by_side.MARKERS:
+        config.addinivalue_line("markers", marker)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Give each test to its process, in order. xdist's own groups do nothing with pytest 9.2."""
+    from xdist.scheduler import LoadScopeScheduling  # noqa: PLC0415 (only there when it is used)
+
+    class TwoProcesses(LoadScopeScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            return side_by_side.process_of(nodeid)
+
+    return TwoProcesses(config, log)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Order the lab's tests."""
+    ours = [item for item in items if item.path.is_relative_to(HERE)]
+    others = [item for item in items if not item.path.is_relative_to(HERE)]
+    items[:] = side_by_side.in_order(ours) + others
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_protocol(item: pytest.Item, nextitem: pytest.Item | None) -> Iterator[None]:
+    """Hold what the test claims; outside its timeout, for the wait is not the test's."""
+    _claims.take(item)
+    try:
+        return (yield)
+    finally:
+        _claims.give_back(nextitem)
 
 
 def make(target: str) -> Done:
     """``make TARGET`` in this checkout; its output is in the failure when it fails."""
     done = command(["make", "--no-print-directory", target])
     assert done.status == 0, f"make {target}:\n{done.text}"
+    return done
+
+
+def deploy() -> Done:
+    """This checkout's dev stack again, by the command behind `make deploy`; it must succeed."""
+    done = command([".venv/bin/python", "-m", "lab", "deploy"])
+    assert done.status == 0, done.text
     return done
 
 
@@ -42,18 +87,26 @@ def report_of(made: Done) -> str:
 @pytest.fixture(scope="session")
 def made() -> Iterator[Done]:
     """What `make up` said. A lab that was not up before is taken down afterwards, and leaves nothing."""
-    try:
-        Lab.current()
-        was_up = True
-    except LabError:
-        was_up = False
-    yield make("up")
-    if not was_up:
+
+    def begin() -> dict[str, object]:
+        try:
+            Lab.current()
+            was_up = True
+        except LabError:
+            was_up = False
+        return {"was_up": was_up, "made": asdict(make("up"))}
+
+    def end(begun: Mapping[str, Any]) -> None:
+        if begun["was_up"]:
+            return
         traces = {what for what, seen in on_this_host().items() if seen}
         make("down")
         assert traces == set(on_this_host()), "a living lab is seen in each of these"
         assert not {what: seen for what, seen in on_this_host().items() if seen}
         assert not toolchain.missing(), "what is built stays"
+
+    with side_by_side.shared("lab", begin, end) as begun:
+        yield Done(**begun["made"])
 
 
 def on_this_host() -> dict[str, list[str]]:
@@ -87,10 +140,12 @@ def serving(lab: Lab) -> None:
 
 
 @pytest.fixture
-def restored() -> Iterator[None]:
-    """For tests that leave the farm other than they found it: `make up` afterwards."""
+def restored(request: pytest.FixtureRequest) -> Iterator[None]:
+    """For a test that deploys this checkout's farm again as its last step: that is done here if the test fails."""
+    failed = request.session.testsfailed
     yield
-    make("up")
+    if request.session.testsfailed > failed:
+        deploy()
 
 
 @pytest.fixture
@@ -109,22 +164,15 @@ def trial(lab: Lab, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[
     made.remove()
 
 
-@pytest.fixture
-def two(project: Project) -> Iterator[Project]:
-    """A project with another stack ``two`` beside dev."""
-    with another_stack(project, "two", OTHER_PORT):
-        yield project
-
-
-@pytest.fixture
-def other_image(lab: Lab) -> Iterator[str]:
+@contextmanager
+def with_image(lab: Lab, name: str) -> Iterator[None]:
     """The lab's image by another name on every minion, which is another template."""
     ctr = ["ctr", "--namespace", "k8s.io", "images"]
     for minion in lab.minions():
-        lab.exec(minion.name, [*ctr, "tag", "--force", IMAGE, OTHER_IMAGE])
-    yield OTHER_IMAGE
+        lab.exec(minion.name, [*ctr, "tag", "--force", IMAGE, name])
+    yield
     for minion in lab.minions():
-        lab.exec(minion.name, [*ctr, "rm", OTHER_IMAGE], check=False)
+        lab.exec(minion.name, [*ctr, "rm", name], check=False)
 
 
 def get(url: str, timeout: float = 5) -> str:

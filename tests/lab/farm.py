@@ -6,8 +6,8 @@ import json
 import os
 import subprocess
 import time
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from lab.context import CHECKOUT, Lab
@@ -19,9 +19,9 @@ MOUNT = "/mnt/glusterfs"
 PAGE = (CHECKOUT / "content" / "helloworld.html").read_text()
 
 
-def pods(lab: Lab) -> list[dict[str, str]]:
-    """``{"name", "node", "ip", "ready"}`` of each pod of the farm that nobody is deleting."""
-    items = json.loads(lab.kubectl("get", "pods", "-n", "glusterfarm", "-o", "json").stdout)["items"]
+def pods(lab: Lab, namespace: str = "glusterfarm") -> list[dict[str, str]]:
+    """``{"name", "node", "ip", "ready"}`` of each pod of a farm that nobody is deleting."""
+    items = json.loads(lab.kubectl("get", "pods", "-n", namespace, "-o", "json").stdout)["items"]
     return [
         {
             "name": item["metadata"]["name"],
@@ -52,6 +52,19 @@ def a_fresh_pod(lab: Lab) -> dict[str, str]:
     return victim
 
 
+_WEB_SERVER = r"""
+for process in $(pgrep apache2); do
+    if tr '\0' '\n' <"/proc/$process/environ" | grep -qx "HOSTNAME=$1"; then echo "$process"; exit; fi
+done
+exit 1
+"""
+
+
+def web_server(lab: Lab, pod: dict[str, str]) -> str:
+    """The first process of that pod's web server: there may be other farms' pods beside it."""
+    return lab.exec(pod["node"], ["sh", "-c", _WEB_SERVER, "sh", pod["name"]]).stdout.strip()
+
+
 def client(lab: Lab, minion: str, path: str = MOUNT) -> str:
     """The process that serves the mount on ``minion``; '' when there is none."""
     return lab.exec(minion, ["pgrep", "-f", f"^/usr/sbin/glusterfs .*{path}$"], check=False).stdout.strip()
@@ -79,8 +92,31 @@ def serves(lab: Lab, minion: str) -> bool:
     )
 
 
+def every_pod_serves(lab: Lab) -> bool:
+    """Whether there are pods and each, asked by its own address, gives the page."""
+    there = pods(lab)
+    return bool(there) and all(serves(lab, pod["node"]) for pod in there)
+
+
 def all_serve(lab: Lab) -> bool:
-    return len(pods(lab)) == 2 and all(serves(lab, pod["node"]) for pod in pods(lab))
+    """The same, for the two pods of this checkout's farm."""
+    return len(pods(lab)) == 2 and every_pod_serves(lab)
+
+
+def pod_on(lab: Lab, minion: str) -> dict[str, str]:
+    """A serving pod on ``minion``, which is given one where it has none."""
+    if minion not in {pod["node"] for pod in pods(lab)}:
+        others = [other.name for other in lab.minions() if other.name != minion]
+        for other in others:
+            lab.kubectl("cordon", other)
+        try:
+            lab.kubectl("delete", "pod", "-n", "glusterfarm", "--wait=false", pods(lab)[0]["name"])
+            eventually(lambda: minion in {pod["node"] for pod in pods(lab)}, seconds=30, what=f"a pod on {minion}")
+        finally:
+            for other in others:
+                lab.kubectl("uncordon", other)
+    eventually(lambda: all_serve(lab), seconds=60, what="both pods serve")
+    return next(pod for pod in pods(lab) if pod["node"] == minion)
 
 
 def live(lab: Lab) -> str:
@@ -88,9 +124,28 @@ def live(lab: Lab) -> str:
     return lab.exec(lab.minions()[0].name, ["cat", f"{MOUNT}/php/html/glusterfarm-release"], check=False).stdout.strip()
 
 
-def visitor(lab: Lab, *, timeout: float = 5) -> Visitor:
+def visitor(lab: Lab, *, timeout: float = 5, port: int = 30080, per_second: float = 25) -> Visitor:
     """Comes in through the second minion, whose network the tests here leave alone."""
-    return Visitor(f"http://{lab.minions()[1].address}:30080/helloworld.html", PAGE, timeout=timeout)
+    url = f"http://{lab.minions()[1].address}:{port}/helloworld.html"
+    return Visitor(url, PAGE, timeout=timeout, per_second=per_second)
+
+
+@contextmanager
+def visitors(lab: Lab, through: str) -> Iterator[Visitor]:
+    """Fifty requests a second in all, each a connection of its own, through that minion's node port."""
+    url = f"http://{lab.machine(through).address}:30080/helloworld.html"
+    with Visitor(url, PAGE, per_second=6.25, side_by_side=8) as seen:
+        time.sleep(1)
+        yield seen
+        time.sleep(2)
+
+
+def owners(lab: Lab, minion: str, path: str = MOUNT) -> list[str]:
+    """``STACK/NAME`` of each that has the mount at ``path`` on ``minion``."""
+    key = path.lstrip("/").replace("-", "_-").replace("/", "-")
+    where = f"/etc/glusterfarm/mounts/{key}/owners"
+    said = lab.exec(minion, ["sh", "-c", 'cat "$1"/* 2>/dev/null', "sh", where], check=False).stdout
+    return sorted(line.split()[0] for line in said.splitlines())
 
 
 def fault(kind: str, name: str) -> None:

@@ -11,6 +11,8 @@ import yaml
 from lab.context import Lab
 from tests.support.project import Project
 
+pytestmark = pytest.mark.uses("machines")
+
 CONTROLLER = "ReplicationController php"
 SERVICE = "Service web"
 

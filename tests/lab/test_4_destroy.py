@@ -1,19 +1,22 @@
-"""`pulumi destroy` takes back all it did to the minions and the cluster, and leaves the content on the volume."""
+"""`pulumi destroy` takes back all it did to the minions and the cluster, and leaves the content on the volume.
+
+Two updates follow: the first one makes it all again, the second one has nothing to do.
+"""
 
 from __future__ import annotations
 
 import json
+import re
 
 import pytest
 
 from lab.context import Lab
 from tests.support.project import Project
 
-pytestmark = pytest.mark.usefixtures("restored")
-
 
 @pytest.mark.timeout(420)
-def test_destroy_leaves_nothing_but_the_content(lab: Lab, project: Project) -> None:
+def test_destroy_leaves_nothing_but_the_content(lab: Lab, project: Project, restored: None) -> None:
+    del restored  # only to be done after this
     done = project.pulumi("destroy", "--yes")
     assert done.status == 0, done.text
 
@@ -46,3 +49,20 @@ def test_destroy_leaves_nothing_but_the_content(lab: Lab, project: Project) -> N
         )
     )
     assert said["written"] == 0, "the content that stayed is found again"
+
+
+def test_a_second_up_changes_nothing_and_opens_no_ssh_connection(lab: Lab, project: Project) -> None:
+    def logins() -> int:
+        count = 0
+        for minion in lab.minions():
+            journal = lab.exec(minion.name, ["journalctl", "-u", "ssh", "-o", "cat", "--no-pager"]).stdout
+            count += journal.count("Accepted publickey") + journal.count("Connection ")
+        return count
+
+    before = logins()
+    assert before > 0, "the count must be able to see a login"
+    done = project.pulumi("up", "--yes")
+
+    assert done.status == 0, done.text
+    assert re.search(r"Resources:\n\s+\d+ unchanged\n", done.out), done.out
+    assert logins() == before

@@ -8,8 +8,9 @@ import re
 import signal
 import socket
 import subprocess
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -29,7 +30,36 @@ def test_another_checkouts_lab_is_refused_by_name(project: Project) -> None:
     assert "Traceback" not in done.text
 
 
-def test_a_stack_lock_whose_process_is_gone_is_cancelled(lab: Lab) -> None:
+@dataclass(frozen=True, kw_only=True)
+class Killed:
+    """The lab whose machines were all killed, and what `make up` said then.
+
+    The host was told that they were another checkout's, and a deployment had left its lock on the stack.
+    """
+
+    lab: Lab
+    inventory: dict[str, Any]
+    locker: int
+    lock: Path
+    made: Done
+
+
+@pytest.fixture(scope="module")
+def killed(made: Done, tmp_path_factory: pytest.TempPathFactory) -> Killed:
+    lab = Lab.current()
+    inventory = yaml.safe_load(lab.paths.inventory.read_text())
+    entry = lab.registry.read()
+    assert entry is not None
+    for process in entry.machines.values():
+        os.killpg(process.pid, signal.SIGKILL)
+    eventually(lambda: not entry.alive(), seconds=10, what="every machine's processes are gone")
+    lab.registry.write(replace(entry, checkout=tmp_path_factory.mktemp("another")))
+    locker, lock = lock_left_behind(lab)
+    return Killed(lab=lab, inventory=inventory, locker=locker, lock=lock, made=make("up"))
+
+
+def lock_left_behind(lab: Lab) -> tuple[int, Path]:
+    """A lock of the stack dev by a process that has ended; its number, and the file."""
     gone = subprocess.Popen(["true"])
     gone.wait()
     directory = lab.paths.state / ".pulumi" / "locks" / "organization" / "glusterfarm" / "dev"
@@ -45,36 +75,26 @@ def test_a_stack_lock_whose_process_is_gone_is_cancelled(lab: Lab) -> None:
             }
         )
     )
-    done = command([".venv/bin/python", "-m", "lab", "deploy"])
-
-    assert done.status == 0, done.text
-    assert f"process {gone.pid} of root" in done.out
-    assert not lock.exists()
+    return gone.pid, lock
 
 
 @pytest.mark.timeout(900)
-def test_make_up_after_everything_was_killed(lab: Lab, made: Done, tmp_path: Path) -> None:
-    """And the host was told that they were another checkout's."""
-    before = yaml.safe_load(lab.paths.inventory.read_text())
-    entry = lab.registry.read()
-    assert entry is not None
-    for process in entry.machines.values():
-        os.killpg(process.pid, signal.SIGKILL)
-    eventually(lambda: not entry.alive(), seconds=10, what="every machine's processes are gone")
-    lab.registry.write(replace(entry, checkout=tmp_path))
-
-    done = make("up")
-
-    assert re.search(r"what a dead lab left: removed", done.out), done.out
-    last = report_of(done)
+def test_make_up_after_everything_was_killed(lab: Lab, killed: Killed) -> None:
+    assert re.search(r"what a dead lab left: removed", killed.made.out), killed.made.out
+    last = report_of(killed.made)
     release = get(f"http://{lab.minions()[0].address}:30080/glusterfarm-release").strip()
     assert release in last
     assert "NOT MOUNTED" not in last
     after = yaml.safe_load(lab.paths.inventory.read_text())
-    old = {minion["name"]: minion["generation"] for minion in before["minions"]}
+    old = {minion["name"]: minion["generation"] for minion in killed.inventory["minions"]}
     for minion in after["minions"]:
         assert minion["generation"] != old.get(minion["name"]), "its machines are new"
-    assert Lab.current().lab_id != lab.lab_id
+    assert lab.lab_id != killed.lab.lab_id
+
+
+def test_a_stack_lock_whose_process_is_gone_is_cancelled(killed: Killed) -> None:
+    assert f"process {killed.locker} of root" in killed.made.out
+    assert not killed.lock.exists()
 
 
 def test_preflight_names_all_that_is_missing(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ import pytest
 import yaml
 
 from lab.context import Lab
-from tests.lab.conftest import eventually, make
+from tests.lab.conftest import deploy, eventually
 from tests.lab.farm import (
     MOUNT,
     PAGE,
@@ -44,123 +44,86 @@ PING_TIMEOUT_SECONDS = 5
 pytestmark = pytest.mark.usefixtures("serving")
 
 
-def test_a_killed_client_is_healed_under_its_pod(lab: Lab, record_property: Callable[[str, object], None]) -> None:
-    """Its pod is half of the farm: until its readiness was asked, half of all requests reach it in vain."""
-    victim = a_fresh_pod(lab)
-    minion = victim["node"]
+@dataclass(frozen=True, kw_only=True)
+class Minute:
+    """A minute of visits during which a client was killed, another minion unmounted and the key rotated.
+
+    ``begun`` is when the client was killed; the other times are seconds.
+    """
+
+    pod: str
+    kept: bool
+    killed: bool
+    seen: Visitor
+    begun: float
+    remounted: float
+    served: float
+    idle: str
+    mounted_again: float
+    told: bool
+    page: str
+    rotated: Done
+    back: Done
+    clients: list[dict[str, str]]
+
+
+@pytest.fixture(scope="module")
+def minute(made: Done, tmp_path_factory: pytest.TempPathFactory) -> Minute:
+    lab = Lab.current()
+    eventually(lambda: all_serve(lab), seconds=90, what="both pods serve")
+    project = copy_of_project(lab, tmp_path_factory.mktemp("minute") / "project")
+    pod = a_fresh_pod(lab)
+    minion, used = pod["node"], {one["node"] for one in pods(lab)}
+    idle = next(other.name for other in lab.minions() if other.name not in used)
     old = client(lab, minion)
-    with visitor(lab) as seen:
+    # The way in is a minion that nothing happens to.
+    door = next(other for other in used if other != minion)
+    with Visitor(f"http://{lab.machine(door).address}:30080/helloworld.html", PAGE) as seen:
         time.sleep(5)
         begun = time.monotonic()
-        lab.exec(minion, ["kill", "-KILL", old])
+        fault("kill-client", minion)
+        killed = old not in lab.exec(minion, ["pgrep", "glusterfs"], check=False).stdout.split()
         eventually(lambda: client(lab, minion) not in ("", old), seconds=30, what=f"{minion} has another client")
         remounted = time.monotonic() - begun
         eventually(lambda: serves(lab, minion), seconds=30 - remounted, what=f"{minion} serves again")
         served = time.monotonic() - begun
-        time.sleep(max(0.0, 55 - served))
-    report(
-        record_property,
-        remounted=round(remounted, 1),
-        served=round(served, 1),
-        visits=len(seen.visits),
-        faults=dict(Counter(visit.fault for visit in seen.faults)),
-        span=(round(seen.faults[0].at - begun, 1), round(seen.faults[-1].at - begun, 1)) if seen.faults else (),
+
+        since = lab.exec(idle, ["date", "+%s"]).stdout.strip()
+        unmounted = time.monotonic()
+        lab.exec(idle, ["umount", "--lazy", MOUNT])
+        eventually(lambda: mounted(lab, idle), seconds=30, what=f"{idle} has the volume mounted")
+        mounted_again = time.monotonic() - unmounted
+
+        def told() -> bool:
+            words = ["journalctl", "-q", "-o", "cat", "--since", f"@{since}", "-u", HEALER]
+            return f"{idle}: {MOUNT} is mounted: nothing was mounted" in lab.exec(idle, words).stdout
+
+        eventually(told, seconds=5, what="the journal tells")
+        page = lab.exec(idle, ["cat", f"{MOUNT}/php/html/helloworld.html"]).stdout
+        rotated, back, clients = rotate_the_key(lab, project)
+        time.sleep(max(0.0, begun + 55 - time.monotonic()))
+    return Minute(
+        pod=pod["name"],
+        kept=pod["name"] in {one["name"] for one in pods(lab)},
+        killed=killed,
+        seen=seen,
+        begun=begun,
+        remounted=remounted,
+        served=served,
+        idle=idle,
+        mounted_again=mounted_again,
+        told=told(),
+        page=page,
+        rotated=rotated,
+        back=back,
+        clients=clients,
     )
-    assert not seen.lies
-    late = [visit for visit in seen.faults if visit.at > begun + 30]
-    assert not late, "it did not only begin to serve, it went on"
-    assert len(seen.faults) <= 0.01 * len(seen.visits), "of a minute's requests"
-    assert victim["name"] in {pod["name"] for pod in pods(lab)}, "its pod was kept"
 
 
-def test_an_unmounted_volume_is_mounted_again_and_reported(
-    lab: Lab, record_property: Callable[[str, object], None]
-) -> None:
-    minion = a_fresh_pod(lab)["node"]
-    since = lab.exec(minion, ["date", "+%s"]).stdout.strip()
-    begun = time.monotonic()
-    lab.exec(minion, ["umount", "--lazy", MOUNT])
-    eventually(lambda: mounted(lab, minion), seconds=30, what=f"{minion} has the volume mounted")
-    report(record_property, remounted=round(time.monotonic() - begun, 1))
-
-    def told() -> bool:
-        words = ["journalctl", "-q", "-o", "cat", "--since", f"@{since}", "-u", HEALER]
-        return f"{minion}: {MOUNT} is mounted: nothing was mounted" in lab.exec(minion, words).stdout
-
-    eventually(told, seconds=5, what="the journal tells")
-    assert lab.exec(minion, ["cat", f"{MOUNT}/php/html/helloworld.html"]).stdout == PAGE
-
-
-def test_a_rebooted_minion_mounts_before_its_kubelet_starts_a_pod(
-    lab: Lab, record_property: Callable[[str, object], None]
-) -> None:
-    minion = a_fresh_pod(lab)["node"]
-    fault("reboot", minion)
-    begun = time.monotonic()
-
-    def started(unit: str, what: str) -> int:
-        shown = lab.exec(minion, ["systemctl", "show", "--value", "-p", what, unit]).stdout.strip()
-        return int(shown)
-
-    mount = started("mnt-glusterfs.mount", "ActiveEnterTimestampMonotonic")
-    kubelet = started("kubelet.service", "ExecMainStartTimestampMonotonic")
-    assert 0 < mount < kubelet, "in microseconds since the boot"
-    assert mounted(lab, minion)
-    eventually(lambda: serves(lab, minion), seconds=60, what=f"the pod on {minion} serves again")
-    report(record_property, mounted_before_kubelet=(kubelet - mount) / 1e6, served=round(time.monotonic() - begun, 1))
-
-
-def test_reads_go_on_when_a_bricks_server_vanishes(lab: Lab, record_property: Callable[[str, object], None]) -> None:
-    bound = 2 * PING_TIMEOUT_SECONDS
-    with visitor(lab, timeout=bound + 5) as seen:
-        time.sleep(2)
-        fault("pause", "gluster-1")
-        try:
-            time.sleep(bound + 3)
-            late = len(seen.visits)
-            time.sleep(2)
-            assert len(seen.visits) > late, "reads go on while the server is still away"
-        finally:
-            fault("resume", "gluster-1")
-    report(record_property, longest_silence=round(seen.longest_silence(), 1), visits=len(seen.visits))
-    report(record_property, faults=dict(Counter(visit.fault for visit in seen.faults)))
-    assert not seen.lies
-    assert seen.longest_silence() <= bound
-    assert max(visit.seconds for visit in seen.visits) <= bound + 1
-
-
-def test_a_volume_without_quorum_is_waited_for(lab: Lab, record_property: Callable[[str, object], None]) -> None:
-    clients = {minion.name: client(lab, minion.name) for minion in lab.minions()[:2]}
-    restarts = {pod["name"]: pod["restarts"] for pod in pods(lab)}
-    away = ("gluster-1", "gluster-3")
-    with visitor(lab, timeout=2) as seen:
-        time.sleep(2)
-        for server in away:
-            fault("pause", server)
-        try:
-            time.sleep(4 * PING_TIMEOUT_SECONDS)
-            gone = time.monotonic()
-            time.sleep(3)
-            assert all(visit.fault for visit in seen.visits if visit.at > gone), "without quorum nothing can be served"
-            eventually(
-                lambda: not endpoints(lab), seconds=15, what="the Service sends nobody to pods that cannot serve"
-            )
-        finally:
-            for server in away:
-                fault("resume", server)
-        back = time.monotonic()
-        eventually(lambda: all_serve(lab), seconds=15, what="every pod serves again")
-        served = time.monotonic() - back
-        time.sleep(1)
-    report(record_property, served=round(served, 1), faults=dict(Counter(visit.fault for visit in seen.faults)))
-    assert not seen.lies, "an empty or wrong page was given for a right one"
-    assert {minion: client(lab, minion) for minion in clients} == clients, "no client was ended"
-    assert {pod["name"]: pod["restarts"] for pod in pods(lab)} == restarts, "nor a container"
-
-
-def test_a_rotated_key_disturbs_no_mount(lab: Lab, project: Project) -> None:
+def rotate_the_key(lab: Lab, project: Project) -> tuple[Done, Done, list[dict[str, str]]]:
+    """`up` with another key and with the lab's own again; and each minion's client before, between and after."""
     minions = [minion.name for minion in lab.minions()]
-    before = {minion: client(lab, minion) for minion in minions}
+    clients = [{minion: client(lab, minion) for minion in minions}]
     key = project.directory / "rotated"
     subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(key)], check=True, timeout=30)
     allowed = "/home/farm/.ssh/authorized_keys"
@@ -169,17 +132,147 @@ def test_a_rotated_key_disturbs_no_mount(lab: Lab, project: Project) -> None:
     secret = project.pulumi("config", "set", "--secret", "sshPrivateKey", "--", key.read_text())
     assert secret.status == 0, secret.text
     try:
-        done = project.pulumi("up", "--yes")
-        assert done.status == 0, done.text
-        assert "PRIVATE KEY" not in done.text
-        assert re.search(r"\d+ updated", done.out), "the commands were run with the other key"
-        assert {minion: client(lab, minion) for minion in minions} == before
+        rotated = project.pulumi("up", "--yes")
+        clients.append({minion: client(lab, minion) for minion in minions})
     finally:
-        back = command([".venv/bin/python", "-m", "lab", "deploy"])
+        back = deploy()
         for minion in minions:
             lab.exec(minion, ["sed", "-i", "$d", allowed])
-    assert back.status == 0, back.text
-    assert {minion: client(lab, minion) for minion in minions} == before
+    clients.append({minion: client(lab, minion) for minion in minions})
+    return rotated, back, clients
+
+
+@pytest.mark.timeout(420)
+def test_a_killed_client_is_healed_under_its_pod(
+    minute: Minute, record_property: Callable[[str, object], None]
+) -> None:
+    """Its pod is half of the farm: until its readiness was asked, half of all requests reach it in vain."""
+    seen, begun = minute.seen, minute.begun
+    report(
+        record_property,
+        remounted=round(minute.remounted, 1),
+        served=round(minute.served, 1),
+        visits=len(seen.visits),
+        faults=dict(Counter(visit.fault for visit in seen.faults)),
+        span=(round(seen.faults[0].at - begun, 1), round(seen.faults[-1].at - begun, 1)) if seen.faults else (),
+    )
+    assert minute.killed, "as `lab fault kill-client` says"
+    assert not seen.lies
+    late = [visit for visit in seen.faults if visit.at > begun + 30]
+    assert not late, "it did not only begin to serve, it went on"
+    of_a_minute = [visit for visit in seen.visits if visit.at < begun + 55]
+    assert len(seen.faults) <= 0.01 * len(of_a_minute), "of a minute's requests"
+    assert minute.kept, "its pod was kept"
+
+
+def test_an_unmounted_volume_is_mounted_again_and_reported(
+    minute: Minute, record_property: Callable[[str, object], None]
+) -> None:
+    report(record_property, remounted=round(minute.mounted_again, 1))
+    assert minute.told, "the journal tells"
+    assert minute.page == PAGE
+
+
+def test_a_rotated_key_disturbs_no_mount(minute: Minute) -> None:
+    assert minute.rotated.status == 0, minute.rotated.text
+    assert "PRIVATE KEY" not in minute.rotated.text
+    assert re.search(r"\d+ updated", minute.rotated.out), "the commands were run with the other key"
+    before, between, after = minute.clients
+    assert between == before
+    assert after == before
+
+
+@dataclass(frozen=True, kw_only=True)
+class Away:
+    """What visitors saw while one server of the volume was away, then two, then none."""
+
+    one: Visitor
+    state: str
+    reached: int
+    went_on: bool
+    two: Visitor
+    gone: float
+    held: float
+    served: float
+    clients: list[dict[str, str]]
+    restarts: list[dict[str, str]]
+
+
+@pytest.fixture(scope="module")
+def away(made: Done) -> Away:
+    lab = Lab.current()
+    eventually(lambda: all_serve(lab), seconds=90, what="both pods serve")
+
+    def clients() -> dict[str, str]:
+        return {minion.name: client(lab, minion.name) for minion in lab.minions()[:2]}
+
+    def restarts() -> dict[str, str]:
+        return {pod["name"]: pod["restarts"] for pod in pods(lab)}
+
+    bound = 2 * PING_TIMEOUT_SECONDS
+    before, began = clients(), restarts()
+    try:
+        with visitor(lab, timeout=bound + 5) as one:
+            time.sleep(2)
+            fault("pause", "gluster-1")
+            state, reached = lab.state("gluster-1"), command(lab.ssh_argv("gluster-1", ["true"])).status
+            time.sleep(bound + 3)
+            late = len(one.visits)
+            time.sleep(2)
+            went_on = len(one.visits) > late
+        with visitor(lab, timeout=2) as two:
+            time.sleep(2)
+            fault("pause", "gluster-3")
+            time.sleep(2 * PING_TIMEOUT_SECONDS)
+            gone = time.monotonic()
+            time.sleep(3)
+            eventually(
+                lambda: not endpoints(lab), seconds=15, what="the Service sends nobody to pods that cannot serve"
+            )
+            held = time.monotonic()
+            for server in ("gluster-1", "gluster-3"):
+                fault("resume", server)
+            back = time.monotonic()
+            eventually(lambda: all_serve(lab), seconds=15, what="every pod serves again")
+            served = time.monotonic() - back
+            time.sleep(1)
+    finally:
+        for server in ("gluster-1", "gluster-3"):
+            fault("resume", server)
+    return Away(
+        one=one,
+        state=state,
+        reached=reached,
+        went_on=went_on,
+        two=two,
+        gone=gone,
+        held=held,
+        served=served,
+        clients=[before, clients()],
+        restarts=[began, restarts()],
+    )
+
+
+def test_reads_go_on_when_a_bricks_server_vanishes(away: Away, record_property: Callable[[str, object], None]) -> None:
+    seen, bound = away.one, 2 * PING_TIMEOUT_SECONDS
+    report(record_property, longest_silence=round(seen.longest_silence(), 1), visits=len(seen.visits))
+    report(record_property, faults=dict(Counter(visit.fault for visit in seen.faults)))
+    assert (away.state, away.reached) == ("paused", 255), "as `lab fault pause` says"
+    assert away.went_on, "reads go on while the server is still away"
+    assert not seen.lies
+    assert seen.longest_silence() <= bound
+    assert max(visit.seconds for visit in seen.visits) <= bound + 1
+
+
+def test_a_volume_without_quorum_is_waited_for(away: Away, record_property: Callable[[str, object], None]) -> None:
+    seen = away.two
+    report(record_property, served=round(away.served, 1), faults=dict(Counter(visit.fault for visit in seen.faults)))
+    without = [visit for visit in seen.visits if away.gone < visit.at < away.held]
+    assert without
+    assert all(visit.fault for visit in without), "without quorum nothing can be served"
+    assert not seen.lies, "an empty or wrong page was given for a right one"
+    assert away.clients[0] == away.clients[1], "no client was ended"
+    assert away.restarts[0] == away.restarts[1], "nor a container"
 
 
 def test_an_up_killed_in_the_middle_is_taken_up_by_the_next(lab: Lab, project: Project) -> None:
@@ -255,7 +348,7 @@ def removal(made: Done, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Re
             seen=seen,
         )
     finally:
-        make("up")
+        deploy()
 
 
 def make_user_without_sudo(lab: Lab, machine: str) -> None:

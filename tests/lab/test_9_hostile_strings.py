@@ -12,9 +12,11 @@ import pytest
 import yaml
 
 from lab.context import Lab
-from tests.lab.conftest import eventually, get, make
+from tests.lab.conftest import deploy, eventually, get
 from tests.lab.farm import all_serve
-from tests.support.project import Project
+from tests.support.project import Done, Project
+
+pytestmark = pytest.mark.uses("machines")
 
 #: What any of these strings would leave behind if a shell, or anything else that expands, ever read it as text.
 TRACE = "glusterfarm-was-here"
@@ -44,16 +46,24 @@ REFUSED = (
 )
 
 
-@pytest.fixture(autouse=True)
-def untouched(lab: Lab, project: Project) -> Iterator[None]:
-    """Whatever the test did, nothing of it was ever run: not here, not on a machine, not in a pod."""
-    assert not traces(lab, project), "left by another test"
+@pytest.fixture(scope="module", autouse=True)
+def untouched(made: Done) -> Iterator[None]:
+    """Whatever the tests did, nothing of it was ever run: not here, not on a machine, not in a pod."""
+    lab = Lab.current()
+    assert not traces(lab), "left by other tests"
     yield
-    assert not traces(lab, project)
+    assert not traces(lab)
 
 
-def traces(lab: Lab, project: Project) -> list[str]:
-    here = [str(path) for where in (project.directory, Path.home()) for path in where.glob(TRACE)]
+@pytest.fixture(autouse=True)
+def untouched_project(project: Project) -> Iterator[None]:
+    """Nor in the project itself."""
+    yield
+    assert not list(project.directory.glob(TRACE))
+
+
+def traces(lab: Lab) -> list[str]:
+    here = [str(path) for path in Path.home().glob(TRACE)]
     for machine in lab.machines():
         seen = lab.exec(machine.name, ["find", "/", "-xdev", "-name", TRACE], timeout=120).stdout.split("\n")
         here += [f"{machine.name}:{path}" for path in seen if path]
@@ -144,4 +154,4 @@ def test_what_may_be_any_text_stays_that_text(lab: Lab, project: Project) -> Non
             told = lab.kubectl("exec", "-n", "glusterfarm", pod["metadata"]["name"], "--", "printenv", "ODD").stdout
             assert told == HOSTILE + NEWLINE + "\n"
     finally:
-        make("up")
+        deploy()

@@ -15,8 +15,8 @@ import pytest
 import yaml
 
 from lab.context import Lab
-from tests.lab.conftest import IMAGE, eventually, get
-from tests.lab.farm import MOUNT, all_serve, mounted, report
+from tests.lab.conftest import IMAGE, eventually, get, with_image
+from tests.lab.farm import MOUNT, every_pod_serves, mounted, report
 from tests.support.github import FakeGitHub, github, job_environment
 from tests.support.project import Done, Project, copy_of_project
 from tests.support.repository import git
@@ -28,7 +28,11 @@ OWN_MOUNT = "/mnt/rehearsal"
 INVENTORY = f"inventory/{STACK}.yaml"
 KUBECONFIG = f".kube/{STACK}.yaml"
 HEALER = "glusterfarm-heal-mnt-rehearsal"
+NEXT_IMAGE = "glusterfarm.local/php:rehearsed"
 PAGE, OLD, NEW = "content/index.php", "Reload: ", "Rehearsed: "
+
+
+pytestmark = pytest.mark.uses("machines", "page")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,9 +95,8 @@ class Rehearsal:
 
 
 @pytest.fixture
-def rehearsal(lab: Lab, other_image: str, tmp_path: Path) -> Iterator[Rehearsal]:
+def rehearsal(lab: Lab, tmp_path: Path) -> Iterator[Rehearsal]:
     """The environment's configuration, with all minions but the last, committed on main; nothing is deployed yet."""
-    del other_image  # only to be there until the pods are gone
     project = copy_of_project(lab, tmp_path / "project")
     # A pull request on their content would touch them too.
     for other in ("staging", "prod"):
@@ -105,7 +108,7 @@ def rehearsal(lab: Lab, other_image: str, tmp_path: Path) -> Iterator[Rehearsal]
         "kubernetes": {"kubeconfig": KUBECONFIG},
     }
     (tmp_path / "jobs").mkdir()
-    with another_stack(project, STACK, PORT, **own), github() as hub:
+    with with_image(lab, NEXT_IMAGE), another_stack(project, STACK, PORT, **own), github() as hub:
         made = Rehearsal(project=project, hub=hub, jobs=tmp_path / "jobs")
         made.inventory(lab.minions()[-1].name)
         git(project.directory, "init", "--quiet")
@@ -119,7 +122,7 @@ def rehearsal(lab: Lab, other_image: str, tmp_path: Path) -> Iterator[Rehearsal]
         assert lab.exec(minion.name, ["test", "-e", OWN_MOUNT], check=False).returncode == 1
     assert STACK not in lab.exec(lab.minions()[0].name, ["ls", MOUNT]).stdout.split(), "its site is gone"
     assert "NotFound" in lab.kubectl("get", "namespace", STACK, check=False).stderr
-    eventually(lambda: all_serve(lab), seconds=30, what="the lab's own farm serves as before")
+    eventually(lambda: every_pod_serves(lab), seconds=30, what="the lab's own farm serves as before")
 
 
 def images(lab: Lab) -> set[str]:
@@ -135,7 +138,7 @@ def show(title: str, text: str) -> None:
 # Without the time that it takes to make a lab first.
 @pytest.mark.timeout(900, func_only=True)
 def test_a_pull_request_is_previewed_applied_and_looked_after(
-    lab: Lab, rehearsal: Rehearsal, other_image: str, record_property: Callable[[str, object], None]
+    lab: Lab, rehearsal: Rehearsal, record_property: Callable[[str, object], None]
 ) -> None:
     project, hub, added = rehearsal.project, rehearsal.hub, lab.minions()[-1].name
     first = rehearsal.passed("deploy", "--stack", STACK, lent=rehearsal.for_deployments)
@@ -146,7 +149,7 @@ def test_a_pull_request_is_previewed_applied_and_looked_after(
     git(project.directory, "switch", "--quiet", "--create", "change")
     project.edit(PAGE, OLD, NEW)
     rehearsal.inventory()
-    project.edit(f"Pulumi.{STACK}.yaml", f"image: {IMAGE}", f"image: {other_image}")
+    project.edit(f"Pulumi.{STACK}.yaml", f"image: {IMAGE}", f"image: {NEXT_IMAGE}")
     head = rehearsal.commit(f"A file, a minion ({added}) and an image")
 
     stacks = rehearsal.passed("stacks")
@@ -159,14 +162,14 @@ def test_a_pull_request_is_previewed_applied_and_looked_after(
     (posted,) = hub.comments
     show("the comment on the pull request", posted["body"])
     print(f"the gate: {gate.out}")
-    decided_from(posted["body"], project, added=added, image=other_image, head=head)
+    decided_from(posted["body"], project, added=added, image=NEXT_IMAGE, head=head)
 
     # Merged, and applied.
     git(project.directory, "switch", "--quiet", "main")
     git(project.directory, "merge", "--quiet", "--ff-only", "change")
     applied = rehearsal.passed("deploy", "--stack", STACK, lent=rehearsal.for_deployments)
     assert mounted(lab, added, OWN_MOUNT)
-    eventually(lambda: images(lab) == {other_image}, seconds=60, what="every pod is of the new image")
+    eventually(lambda: images(lab) == {NEXT_IMAGE}, seconds=60, what="every pod is of the new image")
     for minion in lab.minions():
         door = f"http://{minion.address}:{PORT}/"
         eventually(lambda door=door: NEW in get(door), seconds=10, what=f"the new page at {door}")  # type: ignore[misc]

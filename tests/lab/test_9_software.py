@@ -1,4 +1,4 @@
-"""Real software as content: Debian's dokuwiki is served by the farm, its wordpress published beside it."""
+"""Real software as content: the farm serves Debian's dokuwiki."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import shutil
 import urllib.error
 import urllib.parse
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import pytest
 from urllib3 import encode_multipart_formdata
@@ -15,10 +15,10 @@ from urllib3 import encode_multipart_formdata
 from lab.context import Lab
 from publisher.manifest import Manifest
 from tests.lab.conftest import eventually, get
-from tests.lab.farm import MOUNT, all_serve, pods, report
-from tests.lab.trial import Trial, outcome
+from tests.lab.farm import MOUNT, pods, report
 from tests.support.project import Project
-from tests.support.software import DOKUWIKI, WORDPRESS, content_of
+from tests.support.software import DOKUWIKI, content_of
+from tests.support.stacks import another_stack
 
 PAGE = "/doku.php?id=wiki:syntax"
 TITLE = "<title>wiki:syntax [Glusterfarm]</title>"
@@ -30,18 +30,24 @@ session_start();
 $_SESSION['visits'][] = gethostname();
 echo count($_SESSION['visits']);
 """
-UP = ("up", "--yes")
+STACK = "wiki"
+UP = ("up", "--yes", "--stack", STACK)
+PORT = 30083
+
+pytestmark = pytest.mark.uses("machines")
 
 
 @pytest.fixture
-def wiki(project: Project, restored: None) -> Project:
-    """A copy of the project whose content is dokuwiki, and whose farm is judged by a page of it."""
-    del restored  # only to be done after this
+def wiki(project: Project) -> Iterator[Project]:
+    """A project with another stack, whose content is dokuwiki, and whose farm is judged by a page of it."""
     content = project.directory / "content"
     shutil.rmtree(content)
     shutil.copytree(content_of(DOKUWIKI), content, symlinks=True)
-    project.edit("Pulumi.dev.yaml", "probePath: /", f"probePath: {PAGE}")
-    return project
+    php = {"probePath": PAGE, "replicas": 3}
+    with another_stack(project, STACK, PORT, php=php):
+        shared = "  glusterfarm:shared:\n    - {name: dokuwiki, path: /srv/dokuwiki, deleteOnDestroy: true}\n"
+        project.edit(f"Pulumi.{STACK}.yaml", "config:\n", f"config:\n{shared}")
+        yield project
 
 
 def save(door: str, page: str, text: str) -> None:
@@ -81,16 +87,12 @@ def test_dokuwiki_is_served_and_a_page_saved_through_one_pod_is_read_through_eve
     lab: Lab, wiki: Project, record_property: Callable[[str, object], None]
 ) -> None:
     """Its data is on a directory of the volume that the pods may write to; the release stays read-only for them."""
-    eventually(lambda: all_serve(lab), seconds=90, what="both pods serve")
-    shared = "  glusterfarm:shared:\n    - {name: dokuwiki, path: /srv/dokuwiki, deleteOnDestroy: true}\n"
-    wiki.edit("Pulumi.dev.yaml", "config:\n", f"config:\n{shared}")
-    wiki.edit("Pulumi.dev.yaml", "replicas: 2", "replicas: 3")
     first = wiki.pulumi(*UP)
     assert first.status == 0, first.text
     manifest = Manifest.of(wiki.directory / "content")
-    there = [f"http://{pod['ip']}" for pod in pods(lab)]
+    there = [f"http://{pod['ip']}" for pod in pods(lab, STACK)]
     assert len(there) == 3
-    for door in (*there, *(f"http://{it.address}:30080" for it in lab.minions())):
+    for door in (*there, *(f"http://{it.address}:{PORT}" for it in lab.minions())):
         page = get(f"{door}{PAGE}", timeout=30)
         assert TITLE in page, f"{door}: {page[:200]}"
         assert HEADING in page
@@ -101,7 +103,7 @@ def test_dokuwiki_is_served_and_a_page_saved_through_one_pod_is_read_through_eve
 
     # First the place, then what is to be in it, then who uses it: pods of before have no such place.
     where = f"{MOUNT}/dokuwiki/data"
-    lab.exec(lab.minions()[0].name, ["cp", "-r", f"{MOUNT}/php/html/data", where])
+    lab.exec(lab.minions()[0].name, ["cp", "-r", f"{MOUNT}/{STACK}/html/data", where])
     lab.exec(lab.minions()[0].name, ["mkdir", SESSIONS])
     lab.exec(lab.minions()[0].name, ["chown", "-R", "33:33", where, SESSIONS])
     for path in ("content/conf/local.php", "content/conf/preload.php"):
@@ -110,7 +112,7 @@ def test_dokuwiki_is_served_and_a_page_saved_through_one_pod_is_read_through_eve
     wiki.write("content/count.php", COUNT)
     up = wiki.pulumi(*UP)
     assert up.status == 0, up.text
-    assert [f"http://{pod['ip']}" for pod in pods(lab)] == there, "content replaces no pod"
+    assert [f"http://{pod['ip']}" for pod in pods(lab, STACK)] == there, "content replaces no pod"
 
     for number, door in enumerate(there):
         text = f"Saved through pod number {number} of three."
@@ -135,15 +137,3 @@ def test_dokuwiki_is_served_and_a_page_saved_through_one_pod_is_read_through_eve
     assert [counted(door, "visitor1") for door in (*there, *there)] == list("123456"), "a session goes where he goes"
     files = sum(entry.kind != "dir" for entry in manifest.entries)
     report(record_property, files=files, first=round(first.seconds, 1), changed=round(up.seconds, 1))
-
-
-@pytest.mark.timeout(600)
-def test_wordpress_is_the_same_on_every_minion(trial: Trial, record_property: Callable[[str, object], None]) -> None:
-    digest = trial.tree(content_of(WORDPRESS))
-    done = trial.publish()
-    assert outcome(done)["action"] == "written"
-    assert trial.seen_by_all() == {digest}
-    report(record_property, files=outcome(done)["files"], seconds=round(done.seconds, 1))
-    again = trial.publish()
-    assert outcome(again)["action"] == "unchanged"
-    assert trial.seen_by_all() == {digest}
