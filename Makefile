@@ -50,7 +50,7 @@ test:  ## everything that tests it, the lab included; ends with a table of what 
 	@GLUSTERFARM_PARTS=$$(mktemp) && export GLUSTERFARM_PARTS && trap 'rm -f "$$GLUSTERFARM_PARTS"' EXIT; \
 	$(PARTS) run venv make --no-print-directory venv && \
 	$(PARTS) run check make --no-print-directory check && { \
-	  $(PYTHON) -m pytest tests/lab; lab=$$?; \
+	  $(PYTHON) -m pytest -n 2 tests/lab; lab=$$?; \
 	  $(PYTHON) -m pytest $(SIDE_BY_SIDE) tests/plugins tests/toolchain $(TESTS_FAST) && (exit $$lab); \
 	}; status=$$?; $(PARTS) table; exit $$status
 

@@ -111,7 +111,7 @@ class Kubernetes(Model):
 
     kubeconfig: v.Kubeconfig = Field(description="How the cluster is reached; the file holds credentials.")
     context: v.Context | None = Field(default=None, description="Which of its contexts; without it the current one.")
-    namespace: v.Namespace = Field(default="glusterfarm", description="The namespace; the program makes it if it does not exist.")
+    namespace: v.Namespace = Field(default="glusterfarm", description="The namespace; made if it does not exist.")
 
 
 class StackConfig(Model):

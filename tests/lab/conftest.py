@@ -36,18 +36,6 @@ def pytest_configure(config: pytest.Config) -> None:
         config.addinivalue_line("markers", marker)
 
 
-@pytest.hookimpl(optionalhook=True)
-def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
-    """Give each test to its process, in order. xdist's own groups do nothing with pytest 9.2."""
-    from xdist.scheduler import LoadScopeScheduling  # noqa: PLC0415 (only there when it is used)
-
-    class TwoProcesses(LoadScopeScheduling):
-        def _split_scope(self, nodeid: str) -> str:
-            return side_by_side.process_of(nodeid)
-
-    return TwoProcesses(config, log)
-
-
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Order the lab's tests."""
     ours = [item for item in items if item.path.is_relative_to(HERE)]

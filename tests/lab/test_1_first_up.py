@@ -20,7 +20,7 @@ STACK = ("--stack", "first")
 CONFIG = "Pulumi.first.yaml"
 OWN, TEAMS = "first", "first-team"
 
-pytestmark = [pytest.mark.beside, pytest.mark.uses("machines")]
+pytestmark = [pytest.mark.uses("machines")]
 
 
 @pytest.fixture

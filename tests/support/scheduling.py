@@ -7,6 +7,8 @@ from pathlib import Path
 
 from xdist.scheduler import LoadScopeScheduling
 
+from tests.lab.side_by_side import process_of
+
 _ROOT = Path(__file__).parents[2]
 
 
@@ -14,7 +16,8 @@ class OneByOne(LoadScopeScheduling):  # type: ignore[misc]
     """Sends each test by itself, and each group to one worker. Not xdist's own "loadgroup": pytest 9.2 ignores it."""
 
     def _split_scope(self, nodeid: str) -> str:
-        return group_of(nodeid.partition("::")[0]) or nodeid
+        path = nodeid.partition("::")[0]
+        return process_of(nodeid) if path.startswith("tests/lab/") else group_of(path) or nodeid
 
 
 @cache
