@@ -42,6 +42,7 @@ _KINDS: Final = (
     ("", "services"),
     ("networking.k8s.io", "networkpolicies"),
 )
+_ANOTHER: Final = "choose another namespace, or if this stack was renamed, rename it back"
 #: The profiles that forbid hostPath. Source: kubernetes.io/docs/concepts/security/pod-security-standards
 _PROFILES: Final = ("baseline", "restricted")
 _ENFORCED: Final = "pod-security.kubernetes.io/enforce"
@@ -168,7 +169,7 @@ def _whose(
     if owner == request.owner:
         return "ours", ""
     if owner is not None:
-        return "unknown", _of_another(cluster, request, f"it carries the annotation {labels.OWNER_ANNOTATION}={owner}")
+        return "unknown", f"it carries the annotation {labels.OWNER_ANNOTATION}={owner}; {_ANOTHER}"
     policy, known = _object(cluster, "NetworkPolicy", _networking(cluster), request.pods)
     selectors = {
         f"Service {request.service}": (service, _at(service, "spec", "selector")),
@@ -177,19 +178,11 @@ def _whose(
     there = [(what, it, selector) for what, (it, selector) in selectors.items() if it is not None]
     for what, _, selector in there:
         if selector != dict(request.selector):
-            return "unknown", _of_another(cluster, request, f"it holds a {what} that is not this stack's")
+            return "unknown", f"it holds a {what} that is not this stack's; {_ANOTHER}"
     if not there:
         return ("foreign" if known else "unknown"), ""
     is_foreign = any(labels.FOREIGN_ANNOTATION in _annotations(it) for _, it, _ in there)
     return ("foreign" if is_foreign else "ours"), ""
-
-
-def _of_another(cluster: Cluster, request: Request, what: str) -> str:
-    mark = f"{labels.OWNER_ANNOTATION}={request.owner}"
-    return (
-        f"{what}; choose another namespace. If this stack was renamed and made the namespace, run:"
-        f" kubectl annotate --overwrite namespace {cluster.namespace} {mark}"
-    )
 
 
 def _at(tree: Mapping[str, Any] | None, *path: str) -> Any:

@@ -364,16 +364,12 @@ def test_a_preview_that_cannot_start_is_reported_with_pulumis_own_reason(
     assert "Traceback" not in run.text
 
 
-def test_a_namespace_of_another_stack_is_refused_and_a_renamed_stack_keeps_its_own(cluster: ControlPlane) -> None:
-    with farm(cluster, "ours") as it:
-        done(it, "up", "--yes")
-        done(it, "stack", "rename", "renamed")
-        it.environment["PULUMI_STACK"] = "renamed"
-        said = refused(it, "preview")
-        assert "it carries the annotation glusterfarm/stack=glusterfarm/dev" in said
-        remedy = "annotate --overwrite namespace ours glusterfarm/stack=glusterfarm/renamed"
-        assert f"kubectl {remedy}" in said
-        mark = {"metadata": {"annotations": {"glusterfarm/stack": "glusterfarm/renamed"}}}
-        cluster.api.patch_namespace("ours", mark)
-        run = done(it, "preview")
-        assert not re.search(r"- +kubernetes:core/v1:Namespace", run.out), "it is not deleted"
+def test_a_namespace_of_another_stack_is_refused(cluster: ControlPlane) -> None:
+    mark = {"glusterfarm/stack": "glusterfarm/other"}
+    cluster.api.create_namespace({"metadata": {"name": "others", "annotations": mark}})
+    with farm(cluster, "others") as it:
+        assert "it carries the annotation glusterfarm/stack=glusterfarm/other" in refused(it, "preview")
+        cluster.api.patch_namespace("others", {"metadata": {"annotations": {"glusterfarm/stack": None}}})
+        web = {"metadata": {"name": "web"}, "spec": {"selector": {"app": "shop"}, "ports": [{"port": 80}]}}
+        cluster.api.create_namespaced_service("others", web)
+        assert "it holds a Service web that is not this stack's" in refused(it, "preview")
