@@ -19,6 +19,8 @@ from lab.context import CHECKOUT, Lab
 from tests.lab.conftest import eventually, get, make, report_of
 from tests.support.project import Done, Project, command
 
+pytestmark = pytest.mark.timeout(900)
+
 
 def test_another_checkouts_lab_is_refused_by_name(project: Project) -> None:
     (project.directory / ".lab").unlink()
@@ -78,7 +80,6 @@ def lock_left_behind(lab: Lab) -> tuple[int, Path]:
     return gone.pid, lock
 
 
-@pytest.mark.timeout(900)
 def test_make_up_after_everything_was_killed(lab: Lab, killed: Killed) -> None:
     assert re.search(r"what a dead lab left: removed", killed.made.out), killed.made.out
     last = report_of(killed.made)

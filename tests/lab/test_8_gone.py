@@ -25,6 +25,8 @@ from tests.lab.trial import Trial, outcome
 from tests.support.project import Done, Project, command, copy_of_project
 from tests.support.visitor import Visitor
 
+pytestmark = pytest.mark.timeout(420)
+
 #: The minion's name in the inventory once it is renamed; its Node keeps its own.
 RENAMED = "web-1"
 
@@ -189,7 +191,6 @@ def test_drift_names_a_minion_that_cannot_be_reached_which_delays_no_other(outag
     assert done.seconds < 30, "its own time-out, and nobody else's"
 
 
-@pytest.mark.timeout(420)
 def test_one_that_is_gone_for_good_is_dropped(lab: Lab, renamed: Minion, outage: Outage) -> None:
     del outage  # only to be under way
     project, inventory = renamed.project, renamed.inventory()
@@ -213,7 +214,6 @@ def test_one_that_is_gone_for_good_is_dropped(lab: Lab, renamed: Minion, outage:
     assert renamed.clients_of_others() == {name: renamed.clients[name] for name in renamed.others}
 
 
-@pytest.mark.timeout(420)
 def test_one_that_comes_back_sees_what_went_live_meanwhile(lab: Lab, renamed: Minion, outage: Outage) -> None:
     fault("start", renamed.name)
     deploy()

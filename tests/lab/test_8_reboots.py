@@ -21,7 +21,7 @@ from tests.support.project import Done
 
 Record = Callable[[str, object], None]
 
-pytestmark = pytest.mark.usefixtures("serving")
+pytestmark = [pytest.mark.usefixtures("serving"), pytest.mark.timeout(400)]
 
 
 def boot(lab: Lab, minion: str) -> str:
@@ -98,7 +98,6 @@ def test_a_rebooted_minion_mounts_before_its_kubelet_starts_a_pod(
     report(record_property, mounted_before_kubelet=(kubelet - mount) / 1e6, served=round(rebooted.served, 1))
 
 
-@pytest.mark.timeout(400)
 def test_a_publisher_that_reboots_in_the_middle_is_taken_over_from(rebooted: Rebooted, record_property: Record) -> None:
     trial = rebooted.trial
     report(record_property, noticed=round(rebooted.noticed, 1))
@@ -112,7 +111,6 @@ def test_a_publisher_that_reboots_in_the_middle_is_taken_over_from(rebooted: Reb
     assert trial.seen_by_all() == {rebooted.new}
 
 
-@pytest.mark.timeout(400)
 def test_a_minion_that_is_drained_and_rebooted_costs_no_request(lab: Lab, record_property: Record) -> None:
     """As docs/operations.md says to do it."""
     door = lab.minions()[0].name

@@ -200,6 +200,8 @@ def other_volume(lab: Lab) -> Iterator[str]:
     yield OTHER
     lab.exec("gluster-1", ["gluster", "--mode=script", "volume", "stop", OTHER, "force"])
     lab.exec("gluster-1", ["gluster", "--mode=script", "volume", "delete", OTHER])
+    for server in lab.gluster_servers():
+        lab.exec(server.name, ["rm", "-rf", f"/bricks/{OTHER}"])
 
 
 @pytest.mark.timeout(600)
