@@ -104,6 +104,7 @@ def test_a_first_preview_says_what_it_cannot_know(cluster: ControlPlane, service
     assert "+ 29 to create" in run.out
 
 
+@pytest.mark.timeout(900)  # many commands, and a machine may be busy
 def test_a_first_up_makes_the_farm_and_its_changes_are_previewed(cluster: ControlPlane) -> None:
     """One stack's life: made, its Service changed twice, moved to another namespace, destroyed."""
     with farm(cluster, "first-up") as it:

@@ -143,3 +143,27 @@ def test_interrupt_kills_the_command(project: Project) -> None:
     assert process.returncode != 0
     assert "signal: killed" in text
     assert not Path(f"/proc/{pid.read_text().strip()}").exists()
+
+
+def test_a_function_runs_in_a_preview_and_in_an_update_and_logs_nothing(project: Project) -> None:
+    project.write("""
+        from pulumi_command import local
+        given = local.run(command="cat; echo $NAME; echo hushed >&2", stdin="in ", environment={"NAME": "value"},
+                          add_previous_output_in_env=False, logging=local.Logging.NONE)
+        with open(args["seen"], "a") as seen:
+            seen.write(f"{given.stdout}|{given.stderr}|{pulumi.runtime.is_dry_run()}\\n")
+        """)
+    seen = project.directory / "seen"
+    run = project.up(seen=str(seen))
+    assert seen.read_text().splitlines() == ["in value|hushed|True", "in value|hushed|False"]
+    assert "hushed" not in run.text
+
+
+def test_a_function_that_fails_ends_the_program_with_what_it_printed(project: Project) -> None:
+    project.write("""
+        from pulumi_command import local
+        local.run(command="echo the reason >&2; exit 3")
+        """)
+    said = project.preview_text()
+    assert "exit status 3" in said
+    assert "the reason" in said

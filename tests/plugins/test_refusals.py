@@ -75,10 +75,9 @@ def test_wrong_inputs_of_a_connection_are_listed_all_at_once(own: Project) -> No
 
 def test_functions_are_refused(own: Project) -> None:
     own.write("""
-        from pulumi_command import local
-        local.run(command="true")
+        pulumi.runtime.invoke("command:local:walk", {"command": "true"})
         """)
-    assert "unknown function command:local:run" in own.up(fails=True).diagnostics
+    assert "unknown function command:local:walk" in own.preview_text()
 
 
 def test_condition_that_cannot_be_read_is_found_before_anything_is_created(own: Project) -> None:

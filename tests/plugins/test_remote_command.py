@@ -227,7 +227,8 @@ def test_dialling_is_repeated_and_bounded(project: Project, ssh: SshServer) -> N
     """,
         )
         started = time.monotonic()
-        run = project.up("--continue-on-error", fails=True)
+        # A preview dials nobody, and its time is not the provider's.
+        run = project.up("--skip-preview", "--continue-on-error", fails=True)
         assert time.monotonic() - started < 15
         for sock in waiting:
             sock.close()
