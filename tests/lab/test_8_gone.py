@@ -128,7 +128,7 @@ def outage(renamed: Minion, tmp_path_factory: pytest.TempPathFactory) -> Iterato
         eventually(lambda: renamed.pod["ip"] not in endpoints(lab), seconds=90, what="the endpoints are updated")
         known = time.monotonic() - begun
         eventually(
-            lambda: renamed.name in unready_nodes(lab.paths.kubeconfig, None, None), seconds=30, what="it is NotReady"
+            lambda: renamed.name in unready_nodes(lab.paths.kubeconfig, None, None), seconds=90, what="it is NotReady"
         )
         excused = command(argv, env=lab.environment(), timeout=200)
         eventually(replaced, seconds=90, what="another pod serves in its place")
