@@ -96,7 +96,7 @@ def test_none(farm: Farm) -> None:
 
 def test_each_is_named_left_alone_and_mended(farm: Farm) -> None:
     """One fault on each minion: without its mount, with another unit, without its label."""
-    changed, bare, unmounted = (minion.name for minion in farm.lab.minions())
+    changed, bare, unmounted, *_ = (minion.name for minion in farm.lab.minions())
     wanted = {(unmounted, "mount"), (unmounted, "healing timer"), (changed, "unit"), (bare, "label")}
     before = farm.clients()
     farm.unmount(unmounted)
