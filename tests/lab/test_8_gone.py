@@ -64,7 +64,6 @@ def renamed(made: Done, tmp_path_factory: pytest.TempPathFactory, request: pytes
     """The last test deploys this checkout's farm again; if one fails, that is done here."""
     lab, failed = Lab.current(), request.session.testsfailed
     name = lab.minions()[0].name
-    pod = pod_on(lab, name)
     project = copy_of_project(lab, tmp_path_factory.mktemp("gone") / "project")
     path = project.own_inventory()
     clients = {minion.name: client(lab, minion.name) for minion in lab.minions()}
@@ -74,7 +73,8 @@ def renamed(made: Done, tmp_path_factory: pytest.TempPathFactory, request: pytes
     path.write_text(yaml.safe_dump(inventory))
     up = project.pulumi("up", "--yes")
     try:
-        yield Minion(project=project, name=name, pod=pod, clients=clients, up=up)
+        # Renaming it has moved its pod to another minion.
+        yield Minion(project=project, name=name, pod=pod_on(lab, name), clients=clients, up=up)
     finally:
         fault("start", name)
         if request.session.testsfailed > failed or owners(lab, name) != [f"dev/{name}"]:
