@@ -9,7 +9,7 @@ PATIENT := -o timeout=2700
 SIDE_BY_SIDE := -n auto --maxprocesses 8
 
 .DEFAULT_GOAL := help
-.PHONY: help venv venv-only up deploy down status check format test test-fast test-unit test-soak rehearse-pr bench-fanout bench-publish bench-serve lock
+.PHONY: help venv venv-only up deploy down status check format test test-fast test-unit test-lab test-soak rehearse-pr bench-fanout bench-publish bench-serve lock
 
 help:  ## list these commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -55,6 +55,10 @@ test:  ## everything that tests it, the lab included; ends with a table of what 
 	  $(PYTHON) -m pytest -n 2 $(PATIENT) tests/lab; lab=$$?; \
 	  $(PYTHON) -m pytest $(SIDE_BY_SIDE) tests/plugins tests/toolchain $(TESTS_FAST) && (exit $$lab); \
 	}; status=$$?; $(PARTS) table; exit $$status
+
+test-lab: venv  ## the part that needs the lab or its toolchain
+	@$(PYTHON) -m pytest -n 2 $(PATIENT) tests/lab; lab=$$?; \
+	  $(PYTHON) -m pytest $(SIDE_BY_SIDE) tests/plugins tests/toolchain && exit $$lab
 
 test-fast: venv check  ## the part that needs no lab
 	$(PYTHON) -m pytest $(SIDE_BY_SIDE) $(TESTS_FAST)

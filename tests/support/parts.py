@@ -21,18 +21,21 @@ if TYPE_CHECKING:
 
 VARIABLE = "GLUSTERFARM_PARTS"
 
+#: Characters of a failed test's reason.
+REASON = 300
 LEGEND = "seconds: the sum over all workers; wall: from the start of the part's first test to the end of its last"
 
 
 @dataclass
 class Part:
-    """One part of `make test`. ``begun`` and ``ended`` are in seconds since the epoch."""
+    """One part of `make test`. ``begun`` and ``ended`` are in seconds since the epoch; ``failed`` has a line per test."""
 
     name: str
     begun: float
     ended: float
     seconds: float = 0
     tests: int = 0
+    failed: list[str] = field(default_factory=list)
 
     @property
     def wall(self) -> float:
@@ -52,14 +55,18 @@ def read(file: Path) -> list[Part]:
 
 
 def table(parts: Sequence[Part]) -> str:
-    """The parts as lines of text, and their sum. A part that is not of tests has "-" for their number."""
+    """The parts as lines of text, their sum, and each failed test: of a log that CI cuts, the end remains.
+
+    A part that is not of tests has "-" for their number.
+    """
     rows = [(part.name, part.tests, part.seconds, part.wall) for part in parts]
     if parts:
         wall = max(part.ended for part in parts) - parts[0].begun
         rows.append(("all", sum(part.tests for part in parts), sum(part.seconds for part in parts), wall))
     head = f"{'part':12}{'tests':>8}{'seconds':>10}{'wall':>10}"
     lines = [f"{name:12}{tests or '-':>8}{seconds:10.1f}{wall:10.1f}" for name, tests, seconds, wall in rows]
-    return "\n".join([head, *lines, LEGEND])
+    failed = [f"failed: {line}" for part in parts for line in part.failed]
+    return "\n".join([head, *lines, LEGEND, *failed])
 
 
 @dataclass
@@ -78,11 +85,20 @@ class Recorder:
         part.seconds += report.duration
         part.tests += report.nodeid not in self.tests
         self.tests.add(report.nodeid)
+        if report.failed:
+            part.failed.append(f"{report.nodeid} ({report.when}): {_reason(report)}")
 
     def pytest_sessionfinish(self) -> None:
         """Append all parts to the file."""
         for part in self.parts.values():
             part.append(self.file)
+
+
+def _reason(report: pytest.TestReport) -> str:
+    """The first line of what the test raised."""
+    crash = getattr(report.longrepr, "reprcrash", None)
+    lines = str(crash.message if crash else report.longrepr).splitlines() or [""]
+    return lines[0][:REASON]
 
 
 def timed(name: str, command: Sequence[str], file: Path) -> int:

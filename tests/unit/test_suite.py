@@ -65,11 +65,12 @@ def test_an_empty_table_is_one(tmp_path: Path) -> None:
     assert len(table(read(tmp_path / "parts")).splitlines()) == 2
 
 
-def report(nodeid: str, when: str, start: float, stop: float) -> pytest.TestReport:
+def report(nodeid: str, when: str, start: float, stop: float, failure: str | None = None) -> pytest.TestReport:
     duration = stop - start
     location = (nodeid, 0, nodeid)
     keywords: dict[str, object] = {}
-    return pytest.TestReport(nodeid, location, keywords, "passed", None, when, (), duration, start, stop)  # type: ignore[arg-type]
+    outcome = "passed" if failure is None else "failed"
+    return pytest.TestReport(nodeid, location, keywords, outcome, failure, when, (), duration, start, stop)  # type: ignore[arg-type]
 
 
 def test_a_parts_seconds_are_of_all_workers_and_its_wall_is_from_first_to_last(tmp_path: Path) -> None:
@@ -82,6 +83,14 @@ def test_a_parts_seconds_are_of_all_workers_and_its_wall_is_from_first_to_last(t
         Part(name="unit", begun=10, ended=15, seconds=8, tests=2),
         Part(name="lab", begun=12, ended=16, seconds=4, tests=1),
     ]
+
+
+def test_failed_tests_are_named_after_the_table(tmp_path: Path) -> None:
+    recorder = Recorder(tmp_path / "parts")
+    recorder.pytest_runtest_logreport(report("tests/lab/d.py::one", "call", 1, 2, "AssertionError: no page\nmore"))
+    recorder.pytest_sessionfinish()
+    last = table(read(tmp_path / "parts")).splitlines()[-1]
+    assert last == "failed: tests/lab/d.py::one (call): AssertionError: no page"
 
 
 def test_a_command_that_is_a_part_keeps_its_exit_status(
