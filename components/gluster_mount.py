@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import pulumi
@@ -12,6 +12,7 @@ from pulumi_kubernetes.core.v1 import NodePatch
 from pulumi_kubernetes.meta.v1 import ObjectMetaPatchArgs
 
 from components import labels
+from components.canary import Canary
 from components.failures import dependable
 from components.farm import Farm
 from components.remote_script import RemoteScript
@@ -52,6 +53,7 @@ class GlusterMount(pulumi.ComponentResource):
 
     def __init__(self, name: str, *, farm: Farm, volume: Gluster, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("glusterfarm:index:GlusterMount", name, None, opts)
+        self._canary = Canary(name)
         self.mounted = MountedVolume(
             farm=farm,
             path=volume.mount_path,
@@ -67,7 +69,8 @@ class GlusterMount(pulumi.ComponentResource):
 
     def _mount(self, name: str, farm: Farm, volume: Gluster, minion: Minion) -> remote.Command:
         sudo = minion.user != "root"
-        primary, backups = volfile_servers(volume.servers, minion)
+        # Which of them a machine asks first is the script's choice: two stacks may have two names for one machine.
+        primary, *backups = volume.servers
         arguments = (
             farm.owner(minion),
             primary,
@@ -97,6 +100,7 @@ class GlusterMount(pulumi.ComponentResource):
                 parent=self,
                 depends_on=[self._reach(name, farm, minion, before=mount + SCRIPT.text)],
                 ignore_changes=IGNORED_WHILE_DOWN if minion.state == "down" else [],
+                hooks=self._canary.hooks(minion.name),
             ),
         )
         return dependable(command, self)
@@ -137,13 +141,3 @@ class GlusterMount(pulumi.ComponentResource):
             opts=pulumi.ResourceOptions(parent=self, provider=farm.cluster, depends_on=[drain]),
         )
         return dependable(label, self)
-
-
-def volfile_servers(servers: Sequence[str], minion: Minion) -> tuple[str, tuple[str, ...]]:
-    """The server that ``minion`` asks first for the volume's description, and the others as its backups.
-
-    The first rotates over the minions so that no server takes every mount; it depends on the minion's name alone, so
-    that adding or reordering minions never remounts another.
-    """
-    first = int.from_bytes(hashlib.sha256(minion.name.encode()).digest()[:8], "big") % len(servers)
-    return servers[first], (*servers[first + 1 :], *servers[:first])

@@ -161,6 +161,14 @@ class _Monitor(mocks.MockMonitor):
         return response
 
 
+class _Callbacks:
+    """Takes the program's hooks. No engine runs them: tests/plugins has those that do."""
+
+    def register_resource_hook(self, hook: pulumi.ResourceHook) -> None: ...
+
+    def register_error_hook(self, hook: pulumi.ErrorHook) -> None: ...
+
+
 @dataclass(frozen=True, kw_only=True)
 class Run:
     """What one run of a program registered and exported."""
@@ -201,6 +209,7 @@ def run(
     settings.ROOT.set(None)  # made once a process, it may be one that another test never let finish
     preview = failing is None and not update
     mocks.set_mocks(_Providers(world), PROJECT, stack, preview=preview, monitor=_Monitor(registered, failing, world))
+    settings.SETTINGS.callbacks = _Callbacks()
     set_all_config(dict(config or {}), list(secrets))
     settings.SETTINGS.rpc_manager.clear()
     settings.SETTINGS.outputs.clear()
