@@ -18,7 +18,7 @@ from dataclasses import asdict, dataclass, replace
 from types import FrameType
 from typing import Any, Final
 
-from cluster import quota
+from cluster import identity, quota
 from components import labels
 from connectors.cluster import (
     Cluster,
@@ -66,6 +66,8 @@ class Request:
     service: str
     service_spec: Mapping[str, Any]
     preview: bool
+    #: ``{minion: node}``
+    nodes: Mapping[str, str]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,15 +76,16 @@ class Found:
 
     ``namespace`` is ``absent``, ``ours``, ``foreign`` (there before this stack) or ``unknown``. ``unreachable`` is why
     the cluster does not answer or not tell whose the namespace is, '' when it does; ``not_compared`` is why a preview
-    cannot do dry runs. ``forbidden`` is
-    what the namespace does not admit. ``cluster_ip`` and ``node_ports`` are the live Service's, once the cluster said
-    whether there is one (``service_known``).
+    cannot do dry runs. ``forbidden`` is what the namespace does not admit. ``no_nodes`` names the minions whose node
+    the cluster does not have. ``cluster_ip`` and ``node_ports`` are the live Service's, once the cluster said whether
+    there is one (``service_known``).
     """
 
     namespace: str = "unknown"
     unreachable: str = ""
     not_compared: str = ""
     forbidden: tuple[str, ...] = ()
+    no_nodes: tuple[str, ...] = ()
     service_known: bool = False
     cluster_ip: str = ""
     node_ports: tuple[int, ...] = ()
@@ -113,6 +116,20 @@ def _too_long(_number: int, _frame: FrameType | None) -> None:
 
 def survey(cluster: Cluster, request: Request) -> Found:
     """Ask the cluster. Raises ClusterError when it does not answer at all."""
+    return replace(_survey(cluster, request), no_nodes=tuple(_no_nodes(cluster, request)))
+
+
+def _no_nodes(cluster: Cluster, request: Request) -> list[str]:
+    """A line for each minion whose node does not exist. Without the right to list nodes nothing is known."""
+    try:
+        known = identity.nodes(cluster)
+    except RefusedError:
+        return []
+    reasons = (identity.missing(minion, node, known) for minion, node in request.nodes.items())
+    return [reason for reason in reasons if reason]
+
+
+def _survey(cluster: Cluster, request: Request) -> Found:
     namespace = _namespace(cluster)
     if namespace is None:
         why = f"namespace {cluster.namespace} does not exist yet"

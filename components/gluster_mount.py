@@ -43,7 +43,7 @@ class MountedVolume:
 class GlusterMount(pulumi.ComponentResource):
     """Mounts the volume on each minion with one remote command, then labels the minion's node.
 
-    Between the two stands what a removal needs, which goes the other way: label off, then the farm's pods on that node
+    Between the two stands the drain, which a removal runs the other way: label off, then the farm's pods on that node
     deleted and gone, then the volume unmounted. Before each mount and unmount a command of the deployer's sees that the
     minion answers: that is bounded, and the mount's own connection is not. Children are named after the minion, never
     its place in the inventory: removing one touches no other.
@@ -106,15 +106,17 @@ class GlusterMount(pulumi.ComponentResource):
         return dependable(command, self)
 
     def _reach(self, name: str, farm: Farm, minion: Minion, *, before: str) -> local.Command:
-        """The look at a minion; another ``before``, the text of what is run next, is another look, and so is a key.
+        """Reaches the minion, and verifies that it is its node's machine, before anything is changed there.
 
-        Who is down is not looked at, be the look a new one: whatever depends on the mount that is there goes on.
+        It runs again for another ``before``, the text of what is run next, for another node and for another key. A
+        minion that is down is not reached: whatever depends on the mount that is there goes on.
         """
         digest = hashlib.sha256(before.encode()).hexdigest()[:12]
         is_down = minion.state == "down"
+        words = ("connectors.reach", "--minion", entry_of(minion), "--before", digest)
         return farm.deployer_command(
             f"{name}-{minion.name}-reach",
-            *(() if is_down else ("connectors.reach", "--minion", entry_of(minion), "--before", digest)),
+            *(() if is_down else (*words, "--node", minion.node, *farm.cluster_words())),
             ignore_changes=_NOT_LOOKED_AT_WHILE_DOWN if is_down else (),
             parent=self,
         )
@@ -124,6 +126,7 @@ class GlusterMount(pulumi.ComponentResource):
         return farm.at_removal(
             f"{name}-{minion.name}-drain",
             *("drain", *farm.cluster_words(), "--node", minion.node, "--selector", selector),
+            *(word for key in labels.on_node(farm.stack) for word in ("--unlabel", key)),
             *("--minion", entry_of(minion)),
             over_ssh=minion.bastion is not None,
             parent=self,
@@ -136,8 +139,13 @@ class GlusterMount(pulumi.ComponentResource):
             metadata=ObjectMetaPatchArgs(
                 name=minion.node,
                 labels=dict(labels.placement(farm.stack)),
-                annotations={f"{labels.GENERATION_ANNOTATION}.{farm.stack}": minion.generation},
+                annotations={
+                    labels.generation_annotation(farm.stack): minion.generation,
+                    # Nobody else has a reason to write these two: what somebody changed by hand is taken back.
+                    labels.FORCE_ANNOTATION: "true",
+                },
             ),
-            opts=pulumi.ResourceOptions(parent=self, provider=farm.cluster, depends_on=[drain]),
+            # At a removal the drain takes both off. Deleting the patch of a node that is gone would create the node.
+            opts=pulumi.ResourceOptions(parent=self, provider=farm.cluster, depends_on=[drain], deleted_with=drain),
         )
         return dependable(label, self)

@@ -35,11 +35,13 @@ class Survey:
 def survey(settings: Settings, content: LocalContent, *, pods: str, service: str) -> Survey:
     """Ask the cluster, in previews too. ``pods`` and ``service`` are the names of the two components.
 
-    Raises RunError for what the namespace forbids. An update raises it, too, when the cluster does not answer: nothing
-    is changed then. A preview warns.
+    Raises RunError for a minion whose node does not exist, and for what the namespace forbids. An update raises it,
+    too, when the cluster does not answer: nothing is changed then. A preview warns.
     """
     found = _asked(settings, _request(settings, content, pods, service))
     namespace = settings.kubernetes.namespace
+    if found["no_nodes"]:
+        raise pulumi.RunError("nothing was changed:" + "".join(f"\n  - {it}" for it in found["no_nodes"]))
     if found["forbidden"]:
         raise pulumi.RunError(_forbidden(namespace, found["forbidden"]))
     if pulumi.runtime.is_dry_run():
@@ -93,6 +95,7 @@ def _request(settings: Settings, content: LocalContent, pods: str, service: str)
         "service": service,
         "service_spec": web_spec.spec(settings.service, selector, php.port),
         "preview": pulumi.runtime.is_dry_run(),
+        "nodes": {minion.name: minion.node for minion in settings.minions},
     }
 
 

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from components.labels import FORCE_ANNOTATION
 from components.remote_script import RemoteScript, argv
 from ops.errors import OpsError
 from publisher.remote import Place
@@ -229,5 +230,6 @@ def _label(resource: Mapping[str, Any]) -> Label:
         urn=resource["urn"],
         node=metadata["name"],
         labels=metadata.get("labels") or {},
-        annotations=metadata.get("annotations") or {},
+        # Pulumi's own one says how it writes, and is another stack's as well.
+        annotations={key: it for key, it in (metadata.get("annotations") or {}).items() if key != FORCE_ANNOTATION},
     )

@@ -61,6 +61,7 @@ class World:
     unreachable: str = ""
     not_compared: str = ""
     forbidden: tuple[str, ...] = ()
+    no_nodes: tuple[str, ...] = ()
     service_known: bool = True
     cluster_ip: str = CLUSTER_IP
     node_ports: tuple[int, ...] = (NODE_PORT,)

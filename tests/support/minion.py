@@ -28,7 +28,8 @@ FUSEFS = Path(__file__).with_name("fusefs.py")
 TOOLS = [
     "awk", "cat", "chattr", "chmod", "cksum", "cmp", "cp", "cut", "date", "env", "find", "flock", "getfattr", "grep",
     "head", "id", "kill", "ln", "ls", "lsattr", "mkdir", "mktemp", "mount", "mv", "nsenter", "readlink", "rm", "rmdir",
-    "sed", "setsid", "sh", "sleep", "sort", "stat", "tail", "timeout", "touch", "tr", "umount", "uname", "unshare", "wc",
+    "sed", "setsid", "sh", "sleep", "sort", "stat", "tail", "timeout", "touch", "tr", "umount", "uname", "unshare",
+    "wc",
 ]  # fmt: skip
 
 #: The machine asks the first server first, of two and of three.
