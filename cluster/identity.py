@@ -45,11 +45,12 @@ class Machine:
 
 @dataclass(frozen=True, kw_only=True)
 class Node:
-    """What the cluster says of a node: its status.nodeInfo.machineID ('' for none), and status.addresses."""
+    """What the cluster says of a node: its status.nodeInfo.machineID ('' for none), status.addresses, and labels."""
 
     name: str
     machine_id: str
     addresses: frozenset[str]
+    labels: frozenset[str] = frozenset()
 
 
 def nodes(cluster: Cluster) -> list[Node]:
@@ -63,6 +64,7 @@ def _node(item: Mapping[str, Any]) -> Node:
         name=item["metadata"]["name"],
         machine_id=(status.get("nodeInfo") or {}).get("machineID") or "",
         addresses=frozenset(it["address"] for it in status.get("addresses") or []),
+        labels=frozenset(item["metadata"].get("labels") or {}),
     )
 
 

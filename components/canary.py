@@ -26,8 +26,12 @@ class Canary:
         self._has_ended = asyncio.Event()
         self._has_failed = False
 
-    def hooks(self, machine: str) -> pulumi.ResourceHookBinding:
-        """The hooks of the resource that changes ``machine``."""
+    def hooks(self, machine: str, *, is_new: bool) -> pulumi.ResourceHookBinding:
+        """The hooks of the resource that changes ``machine``.
+
+        One that ``is_new`` has nothing to lose: its create neither waits nor holds up others. Any other create is that
+        of a replacement.
+        """
 
         async def before(_: pulumi.ResourceHookArgs) -> None:
             await self._before(machine)
@@ -42,9 +46,9 @@ class Canary:
         before_hook = pulumi.ResourceHook(f"{self._name}-{machine}-before", before)
         after_hook = pulumi.ResourceHook(f"{self._name}-{machine}-after", after)
         return pulumi.ResourceHookBinding(
-            before_create=[before_hook],
+            before_create=[] if is_new else [before_hook],
             before_update=[before_hook],
-            after_create=[after_hook],
+            after_create=[] if is_new else [after_hook],
             after_update=[after_hook],
             on_error=[pulumi.ErrorHook(f"{self._name}-{machine}-failed", failed)],
         )

@@ -100,7 +100,7 @@ class GlusterMount(pulumi.ComponentResource):
                 parent=self,
                 depends_on=[self._reach(name, farm, minion, before=mount + SCRIPT.text)],
                 ignore_changes=IGNORED_WHILE_DOWN if minion.state == "down" else [],
-                hooks=self._canary.hooks(minion.name),
+                hooks=self._canary.hooks(minion.name, is_new=minion.node not in farm.survey.mounted),
             ),
         )
         return dependable(command, self)

@@ -23,13 +23,15 @@ class Survey:
     """What the cluster says.
 
     ``is_foreign``: the namespace was there before the stack; it is used as it is. ``cluster_ip`` ('' for none) and
-    ``node_ports`` are those of the Service that is live; nothing is known of it without ``service_known``.
+    ``node_ports`` are those of the Service that is live; nothing is known of it without ``service_known``. ``mounted``
+    are the nodes that carry the label of the stack's mount.
     """
 
     is_foreign: bool
     service_known: bool
     cluster_ip: str
     node_ports: frozenset[int]
+    mounted: frozenset[str]
 
 
 def survey(settings: Settings, content: LocalContent, *, pods: str, service: str) -> Survey:
@@ -54,6 +56,7 @@ def survey(settings: Settings, content: LocalContent, *, pods: str, service: str
         service_known=found["service_known"],
         cluster_ip=found["cluster_ip"],
         node_ports=frozenset(found["node_ports"]),
+        mounted=frozenset(found["mounted"]),
     )
 
 
@@ -95,6 +98,7 @@ def _request(settings: Settings, content: LocalContent, pods: str, service: str)
         "service": service,
         "service_spec": web_spec.spec(settings.service, selector, php.port),
         "preview": pulumi.runtime.is_dry_run(),
+        "label": labels.mounted_label(settings.stack),
         "nodes": {minion.name: minion.node for minion in settings.minions},
     }
 

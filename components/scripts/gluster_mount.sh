@@ -658,7 +658,8 @@ leaves_before() { : >"$STATE/before/left" || fail "cannot write to $STATE" 'see 
 mount_of_before() {
     if find_mount; then
         [ -e "$STATE/before/left" ] && [ "$FSTYPE" = fuse.glusterfs ] || return 0
-        bounded 30 umount -- "$MOUNT" || detach
+        [ -n "$ANSWER" ] || probe
+        { [ "$ANSWER" = ok ] && bounded 30 umount -- "$MOUNT"; } || detach
     fi
     # What was dead or gone before is heal's.
     [ "$action" = remounted ] && [ -e "$STATE/settled" ] || return 0

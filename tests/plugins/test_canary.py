@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -30,11 +31,9 @@ PROGRAM = """
                 )
                 works = args.get("broken", {}).get(name, ":")
                 change = f"echo begin {name} >>log; sleep 0.3; {works} && echo end {name} {args['text']} >>log"
-                dependable(local.Command(
-                    name, create=change, update=change,
-                    opts=pulumi.ResourceOptions(
-                        parent=self, depends_on=[dependable(reached, self)], hooks=canary.hooks(name)),
-                ), self)
+                hooks = canary.hooks(name, is_new=args["text"] == "new")
+                opts = pulumi.ResourceOptions(parent=self, depends_on=[dependable(reached, self)], hooks=hooks)
+                dependable(local.Command(name, create=change, update=change, opts=opts), self)
 
     Machines()
     """
@@ -48,7 +47,7 @@ def machines(template: Project, tmp_path: Path) -> Project:
     return project
 
 
-def arguments(text: str, **given: object) -> dict[str, object]:
+def arguments(text: str, **given: object) -> dict[str, Any]:
     return {"checkout": str(CHECKOUT), "names": NAMES, "text": text, **given}
 
 
@@ -57,6 +56,11 @@ def log_of(project: Project) -> list[str]:
     lines = file.read_text().splitlines() if file.exists() else []
     file.unlink(missing_ok=True)
     return lines
+
+
+def test_new_ones_wait_for_none(machines: Project) -> None:
+    machines.up("--continue-on-error", fails=True, **arguments("new", broken={"m1": "false"}))
+    assert sorted(it for it in log_of(machines) if it.startswith("end")) == [f"end {it} new" for it in NAMES[1:]]
 
 
 def test_one_is_changed_before_the_others(machines: Project) -> None:

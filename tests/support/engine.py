@@ -62,6 +62,7 @@ class World:
     not_compared: str = ""
     forbidden: tuple[str, ...] = ()
     no_nodes: tuple[str, ...] = ()
+    mounted: tuple[str, ...] = ()
     service_known: bool = True
     cluster_ip: str = CLUSTER_IP
     node_ports: tuple[int, ...] = (NODE_PORT,)
