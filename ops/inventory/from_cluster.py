@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any, Final
 
 from connectors.cluster import Cluster, ClusterError
@@ -29,8 +29,11 @@ _WITHOUT_LOGIN: Final = {
 _ADDRESS: Final = "InternalIP"
 
 
-def read(cluster: Cluster, *, selector: str | None) -> Source:
-    """Ask for the nodes that ``selector`` (of labels; None: all) chooses. Raises OpsError. Blocks for 10 s at most."""
+def read(cluster: Cluster, *, selector: str | None, known: Collection[str]) -> Source:
+    """Ask for the nodes that ``selector`` (of labels; None: all) chooses. Raises OpsError. Blocks for 10 s at most.
+
+    A node that is a minion already (``known``) stays one whatever its taints, because many come and go.
+    """
     chosen = {"label_selector": selector} if selector else {}
     try:
         items = cluster.ask("the nodes", cluster.core.list_node, **chosen)["items"]
@@ -38,7 +41,7 @@ def read(cluster: Cluster, *, selector: str | None) -> Source:
         raise OpsError(str(error)) from None
     source = Source(name="the cluster's nodes")
     for node in items:
-        _add(source, node)
+        _add(source, node, known)
     if not source.machines and not source.mistakes:
         chosen_by = f" with labels {shown(selector)}" if selector else ""
         raise OpsError(
@@ -49,11 +52,17 @@ def read(cluster: Cluster, *, selector: str | None) -> Source:
     return source
 
 
-def _add(source: Source, node: Mapping[str, Any]) -> None:
+def _add(source: Source, node: Mapping[str, Any], known: Collection[str]) -> None:
     name = node["metadata"]["name"]
     if reason := _reason_against(node):
         source.note(f"left out, because {reason}", name)
         return
+    if taint := _taint(node):
+        what = f"the taint {taint} keeps the farm's pods away"
+        if name not in known:
+            source.note(f"left out, because {what}", name)
+            return
+        source.note(f"still a minion, although {what}; if the taint is there to stay, delete the minion's entry", name)
     addresses = [it for it in (node.get("status") or {}).get("addresses") or [] if it.get("address")]
     internal = [it["address"] for it in addresses if it.get("type") == _ADDRESS]
     if not internal:
@@ -73,17 +82,21 @@ def _add(source: Source, node: Mapping[str, Any]) -> None:
 
 
 def _reason_against(node: Mapping[str, Any]) -> str | None:
-    """Why a node cannot be a minion."""
+    """Why a node can never be a minion."""
     labels = node["metadata"].get("labels") or {}
-    status, spec = node.get("status") or {}, node.get("spec") or {}
-    system = (status.get("nodeInfo") or {}).get("operatingSystem")
+    system = ((node.get("status") or {}).get("nodeInfo") or {}).get("operatingSystem")
     systems = {it.lower() for it in (system, *map(labels.get, _OS_LABELS)) if it} - {"linux"}
     if systems:
         return f"only Linux can mount the volume, and the node runs {listed(sorted(systems))}"
     for label, reason in _WITHOUT_LOGIN.items():
         if labels.get(label[0]) == label[1]:
             return reason
-    for taint in spec.get("taints") or []:
+    return None
+
+
+def _taint(node: Mapping[str, Any]) -> str | None:
+    """The key of a taint that the farm's pods do not tolerate."""
+    for taint in (node.get("spec") or {}).get("taints") or []:
         if taint.get("effect") in _KEEPS_PODS_AWAY and not _OF_A_CONDITION.fullmatch(taint["key"]):
-            return f"the taint {taint['key']} keeps the farm's pods away"
+            return str(taint["key"])
     return None

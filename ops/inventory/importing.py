@@ -64,18 +64,19 @@ def run(options: argparse.Namespace) -> int:
     path = chosen_inventory(options)
     defaults = Defaults(user=options.user, bastion=_jump(options.bastion))
     file = InventoryFile.read(path, new=True)
-    source = _source(options)
+    source = _source(options, file)
     report = bring_in(file, source, defaults, write=not options.check)
     print(json.dumps(_object(report)) if options.json else "\n".join(_text(report)))
     return 1 if report.changes and options.check else 0
 
 
-def _source(options: argparse.Namespace) -> Source:
+def _source(options: argparse.Namespace, file: InventoryFile) -> Source:
     of_cluster = [f"--{name}" for name in ("kubeconfig", "context", "selector") if getattr(options, name) is not None]
     if options.from_cluster:
         if options.group:
             raise OpsError("--group is of Ansible's; nodes are chosen by --selector")
-        return from_cluster.read(_cluster(options), selector=options.selector)
+        known = {it.get("node", it["name"]) for it in file.minions}
+        return from_cluster.read(_cluster(options), selector=options.selector, known=known)
     if of_cluster:
         raise OpsError(f"{of_cluster[0]} is for --from-cluster only")
     return ansible.read(options.source, group=options.group)

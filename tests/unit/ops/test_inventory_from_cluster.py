@@ -117,6 +117,25 @@ def test_nodes_that_run_no_pods_of_the_farm_or_let_nobody_log_in_are_left_out(
     }
 
 
+def test_a_minion_whose_node_gets_a_taint_stays_with_a_note(nodes: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    nodes.write_text(json.dumps({"web-1": node(("InternalIP", "10.0.0.1")), "web-2": node(("InternalIP", "10.0.0.2"))}))
+    assert imported(capsys, "--stack", "prod")[0] == 0
+    nodes.write_text(
+        json.dumps(
+            {"web-1": node(("InternalIP", "10.0.0.1"), taint="repair"), "web-2": node(("InternalIP", "10.0.0.2"))}
+        )
+    )
+    status, out, _ = imported(capsys, "--stack", "prod")
+    assert (status, out.splitlines()[:2]) == (
+        0,
+        [
+            "inventory.yaml: nothing changed; 2 minions",
+            "note: still a minion, although the taint repair keeps the farm's pods away; if the taint is there to stay,"
+            " delete the minion's entry (web-1)",
+        ],
+    )
+
+
 def test_a_minion_is_known_by_its_node_and_keeps_what_the_cluster_does_not_say(
     nodes: Path, stack: StackFiles, capsys: pytest.CaptureFixture[str]
 ) -> None:
