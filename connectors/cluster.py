@@ -58,15 +58,22 @@ def chosen_cluster(options: argparse.Namespace) -> Cluster:
 class Cluster:
     """One namespace of a cluster; ``core`` is its core API, whose methods are given to ``ask``."""
 
-    def __init__(self, *, kubeconfig: Path, context: str | None, namespace: str) -> None:
-        """Read ``kubeconfig``. Raises ClusterError."""
+    def __init__(
+        self,
+        *,
+        kubeconfig: Path,
+        context: str | None,
+        namespace: str,
+        named_by: tuple[str, str] = ("kubernetes.kubeconfig", "kubernetes.context"),
+    ) -> None:
+        """Read ``kubeconfig``; ``named_by`` is what names file and context to a user. Raises ClusterError."""
         # Two seconds of import, which a command that fails earlier need not pay.
         from kubernetes import client, config  # noqa: PLC0415
 
         self.namespace = namespace
         self._kubeconfig = kubeconfig
         if not kubeconfig.is_file():
-            raise ClusterError(f"kubeconfig {kubeconfig} is no file; correct kubernetes.kubeconfig")
+            raise ClusterError(f"kubeconfig {kubeconfig} is no file; correct {named_by[0]}")
         settings = client.Configuration()
         try:
             config.load_kube_config(  # type: ignore[no-untyped-call]
@@ -75,7 +82,7 @@ class Cluster:
         except Exception as error:  # noqa: BLE001 (yaml, the client's own and plain errors alike)
             reason = " ".join(str(error).split())
             raise ClusterError(
-                f"kubeconfig {kubeconfig} cannot be used ({reason}); correct kubernetes.kubeconfig or .context"
+                f"kubeconfig {kubeconfig} cannot be used ({reason}); correct {' or '.join(named_by)}"
             ) from None
         self._troubled: float | None = None  # since when
         settings.retries = False
