@@ -12,8 +12,9 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Final, TypeVar
 
+from connectors.kubeconfig import KubeconfigError, set_proxy
 from lab.plugins.common.model import ProviderError
-from lab.plugins.kube.config import Config, load
+from lab.plugins.kube.config import Config, active_cluster, load
 from lab.plugins.kube.kinds import Kind
 
 T = TypeVar("T")
@@ -145,7 +146,9 @@ def _client(config: Config) -> Any:
             )
             for name in ("ssl_ca_cert", "cert_file", "key_file"):
                 setattr(settings, name, _in_memory(getattr(settings, name), directory))
-    except ProviderError as error:
+        chosen = active_cluster(kubeconfig, config.context, config.cluster) or {}
+        set_proxy(settings, chosen.get("proxy-url"))
+    except (ProviderError, KubeconfigError) as error:
         raise UnreachableError(str(error)) from None
     except (ConfigException, OSError) as error:
         raise UnreachableError(f"unable to load Kubernetes client configuration from kubeconfig: {error}") from None
