@@ -6,6 +6,7 @@ not exist. The server then answers "Unauthorized". Here each of these is an erro
 
 from __future__ import annotations
 
+import importlib.util
 import ipaddress
 import logging
 import os
@@ -41,7 +42,7 @@ def client_settings(kubeconfig: Path, context: str | None) -> Any:
     from kubernetes import client, config  # noqa: PLC0415 (two seconds, see connectors/cluster.py)
 
     settings = client.Configuration()
-    with _logged_errors() as logged:
+    with logged_errors() as logged:
         try:
             config.load_kube_config(  # type: ignore[no-untyped-call]
                 config_file=str(kubeconfig), context=context, client_configuration=settings, persist_config=False
@@ -51,7 +52,7 @@ def client_settings(kubeconfig: Path, context: str | None) -> Any:
             _check_files(kubeconfig, _entries_or_none(kubeconfig, context))
             raise KubeconfigError(f"{_line(error)}; correct kubernetes.kubeconfig or .context") from None
     _check_files(kubeconfig, entries)
-    _check_credentials(settings, entries["user"], logged)
+    check_credentials(settings, entries["user"], logged)
     _check_certificates(settings)
     set_proxy(settings, entries["cluster"].get("proxy-url"))
     return settings
@@ -92,6 +93,8 @@ def _environment(variable: str) -> str:
 def _use(settings: Any, proxy: SplitResult) -> None:
     from urllib3 import make_headers  # noqa: PLC0415
 
+    if proxy.scheme.startswith("socks") and importlib.util.find_spec("socks") is None:
+        raise KubeconfigError("a SOCKS proxy needs the Python package pysocks; install it with `make venv-only`")
     settings.proxy = proxy._replace(scheme=_SCHEMES[proxy.scheme]).geturl()
     if proxy.username and proxy.scheme.startswith("http"):
         login = f"{unquote(proxy.username)}:{unquote(proxy.password or '')}"
@@ -153,8 +156,11 @@ def _check_files(kubeconfig: Path, entries: Mapping[str, Mapping[str, Any]]) -> 
             raise KubeconfigError(f"{key}: {path} cannot be read ({error.strerror}); correct the path in it") from None
 
 
-def _check_credentials(settings: Any, user: Mapping[str, Any], logged: list[str]) -> None:
-    """See that the plugin of ``user`` gave something to log in with: the client only logs why it did not."""
+def check_credentials(settings: Any, user: Mapping[str, Any], logged: list[str]) -> None:
+    """See that the plugin of ``user`` gave something to log in with: the client only logs why it did not.
+
+    ``logged`` is from `logged_errors`. Raises KubeconfigError.
+    """
     if "BearerToken" in settings.api_key or settings.cert_file:
         return
     plugin, provider = user.get("exec"), user.get("auth-provider")
@@ -186,8 +192,8 @@ def _check_certificates(settings: Any) -> None:
 
 
 @contextmanager
-def _logged_errors() -> Iterator[list[str]]:
-    """Collect what is logged as an error, instead of showing it."""
+def logged_errors() -> Iterator[list[str]]:
+    """Collect what is logged as an error, which then nobody shows."""
     lines: list[str] = []
 
     class _Collecting(logging.Handler):

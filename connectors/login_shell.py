@@ -27,7 +27,8 @@ _WIDEST = 900
 
 #: A word that ends with + continues in the next one. A word that ends with = is decoded by printf(1).
 _DECODE = (
-    'v=; for w do shift; v=$v$w; case $v in *+) v=${v%+}; continue;; *=) v=$(printf %b. "${v%=}"); v=${v%.};; esac;'
+    "v=; for w do shift;"
+    ' case $w in *+) v=$v${w%+}; continue;; *=) v=$(printf %b. "$v${w%=}"); v=${v%.};; *) v=$w;; esac;'
     ' set -- "$@" "$v"; v=; done; exec "$@"'
 )
 _DECODER = ("sh", "-c", _DECODE, "sh")

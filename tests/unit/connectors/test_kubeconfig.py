@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -131,6 +132,14 @@ def test_a_proxy_url_that_no_client_takes(tmp_path: Path, url: str) -> None:
     assert "proxy-url: '" in said
     assert "must begin with http://, https:// or socks5:// and name a host; for example socks5://localhost:1080" in said
     assert "hidden" not in said
+
+
+def test_an_environment_that_was_made_before_says_what_it_lacks(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "socks", None)
+    said = refusal(written(tmp_path, cluster={"proxy-url": "socks5://127.0.0.1:9"}))
+    assert "a SOCKS proxy needs the Python package pysocks; install it with `make venv-only`" in said
 
 
 def test_a_proxy_variable_that_no_client_takes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
