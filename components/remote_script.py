@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from connectors.login_shell import announced, command_line
+from connectors.login_shell import announced, check_words, command_line
 
 _SCRIPTS = Path(__file__).with_name("scripts")
 _READ_WHOLE = 'GLUSTERFARM_SCRIPT=$(cat) && eval "$GLUSTERFARM_SCRIPT"'
@@ -24,11 +24,7 @@ def argv(*words: str) -> str:
 
     Raises ValueError for a word with a NUL byte, which no command line can carry, and for no words at all.
     """
-    if not words:
-        raise ValueError("a command line needs at least one word")
-    for position, word in enumerate(words):
-        if "\0" in word:
-            raise ValueError(f"word {position} of a command line holds a NUL byte: {word!r}")
+    check_words(words)
     return shlex.join(words)
 
 

@@ -16,8 +16,8 @@ import shlex
 from collections.abc import Iterator
 
 #: What an announced command prints on stdout and on stderr, as a line of its own, before its program starts.
-BEGUN = "glusterfarm-begins"
-_ANNOUNCE = f"echo {BEGUN}; echo {BEGUN} >&2; "
+MARK = "glusterfarm-begins"
+_ANNOUNCE = f"echo {MARK}; echo {MARK} >&2; "
 _SUDO = ("sudo", "-n")
 
 _PLAIN = re.compile(r"[A-Za-z0-9_./-][A-Za-z0-9_./:,@%+=-]*")
@@ -83,12 +83,17 @@ def _join(words: tuple[str, ...]) -> str:
     return " ".join(word if _PLAIN.fullmatch(word) else f"'{word}'" for word in words)
 
 
-def _encoded(words: tuple[str, ...]) -> list[str]:
+def check_words(words: tuple[str, ...]) -> None:
+    """Refuse what no command line can carry. Raises ValueError."""
     if not words:
         raise ValueError("a command line needs at least one word")
     for position, word in enumerate(words):
         if "\0" in word:
             raise ValueError(f"word {position} of a command line holds a NUL byte: {word!r}")
+
+
+def _encoded(words: tuple[str, ...]) -> list[str]:
+    check_words(words)
     return [piece for word in words for piece in _pieces(word)]
 
 

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 
 import asyncssh
 
-from connectors.begun import MARK, after_mark, refusal
+from connectors.command_start import MARK_LINE, after_mark, refusal
 from connectors.keys import UnusableKeyError, private_keys
 from connectors.login_shell import is_announced
 from settings import Bastion, Minion
@@ -282,7 +282,7 @@ async def hold(
     """
     async with _started(connection, command, timeout, ends=False) as process:
         before = await asyncio.wait_for(_until_mark(process.stdout), timeout) if is_announced(command) else b""
-        has_begun = not is_announced(command) or before.endswith(MARK)
+        has_begun = not is_announced(command) or before.endswith(MARK_LINE)
         line = await asyncio.wait_for(process.stdout.readline(), timeout) if has_begun else b""
         if line:
             alive = asyncio.ensure_future(_beat(process.stdin))
@@ -301,7 +301,7 @@ async def hold(
 async def _until_mark(stdout: asyncssh.SSHReader[bytes]) -> bytes:
     """What comes before the mark, and the mark; or all there is, without one."""
     try:
-        return await stdout.readuntil(MARK)
+        return await stdout.readuntil(MARK_LINE)
     except asyncio.IncompleteReadError as error:
         return error.partial + await stdout.read()
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from components.remote_script import RemoteScript
-from connectors.login_shell import BEGUN, announced, command_line
+from connectors.login_shell import MARK, announced, command_line
 from tests.support.login_shells import csh, fish, posix
 from tests.support.site import ONE, PublishedSite
 from tests.support.sshd import Loopback
@@ -47,14 +47,14 @@ def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[PublishedS
 
 def said(shell: str, line: str, text: str = "") -> str:
     done = subprocess.run([shell, "-c", line], input=text.encode(), capture_output=True, check=False)
-    assert (done.returncode, done.stderr.decode().removeprefix(f"{BEGUN}\n")) == (0, ""), line
+    assert (done.returncode, done.stderr.decode().removeprefix(f"{MARK}\n")) == (0, ""), line
     return done.stdout.decode()
 
 
 def test_the_shell_finds_every_word(shell: str) -> None:
     wanted = "".join(f"{word}\0" for word in HOSTILE)
     assert said(shell, command_line("printf", "%s\\0", *HOSTILE)) == wanted
-    assert said(shell, announced("printf", "%s\\0", *HOSTILE)) == f"{BEGUN}\n{wanted}"
+    assert said(shell, announced("printf", "%s\\0", *HOSTILE)) == f"{MARK}\n{wanted}"
 
 
 def test_the_shell_reads_lines_as_its_model_does(shell: str) -> None:

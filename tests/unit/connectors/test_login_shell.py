@@ -11,7 +11,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from components.remote_script import RemoteScript
-from connectors.login_shell import BEGUN, announced, command_line, is_announced, words_of
+from connectors.login_shell import MARK, announced, command_line, is_announced, words_of
 from tests.support.login_shells import csh, fish, posix
 
 SCRIPTS = sorted(path.stem for path in (Path(__file__).parents[3] / "components" / "scripts").glob("*.sh"))
@@ -43,7 +43,7 @@ def test_every_shell_reads_the_same_words(words: list[str]) -> None:
 def test_the_words_that_sh_finds_are_the_words(words: list[str]) -> None:
     wanted = "".join(f"{word}\0" for word in words).encode()
     assert printed(command_line("printf", "%s\\0", *words)) == wanted
-    assert printed(announced("printf", "%s\\0", *words)) == f"{BEGUN}\n".encode() + wanted
+    assert printed(announced("printf", "%s\\0", *words)) == f"{MARK}\n".encode() + wanted
 
 
 @given(WORDS)

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import re
 
-from connectors.login_shell import BEGUN
+from connectors.login_shell import MARK
 
 #: Ends with a newline: nobody else prints it, with or without one before it.
-MARK = f"{BEGUN}\n".encode()
+MARK_LINE = f"{MARK}\n".encode()
 _SHOWN_CHARACTERS = 200
 _NO_SUDO = re.compile(r"sudo: .*not found|unknown command:? .?sudo", re.IGNORECASE)
 _OF_SUDO = re.compile(r"sudo: |Sorry, user |.* sudoers file")
@@ -21,7 +21,7 @@ _WARNING = re.compile(r"sudo: (unable to (resolve host|send audit message|send m
 
 def after_mark(stream: bytes) -> bytes | None:
     """What the program itself wrote, without what its login printed before; None if the program never began."""
-    _, mark, written = stream.partition(MARK)
+    _, mark, written = stream.partition(MARK_LINE)
     return written if mark else None
 
 
