@@ -24,9 +24,9 @@ from functools import partial
 from typing import Any
 
 from cluster import identity
-from components.remote_script import argv
 from connectors.cluster import Cluster, ClusterError, add_cluster_options, chosen_cluster
 from connectors.ending import end
+from connectors.login_shell import announced
 
 TIMEOUT_SECONDS = 15
 _GREETING = b"SSH-"
@@ -83,7 +83,10 @@ def verify(entry: str, node: str, cluster: Callable[[], Cluster]) -> str:
     async def machine() -> identity.Machine:
         connection = await ssh.connect(minion, timeout=TIMEOUT_SECONDS)
         async with connection:
-            answer = await ssh.run(connection, argv("sh", "-c", identity.QUESTION), timeout=TIMEOUT_SECONDS)
+            # As the mount will be run: what the login or sudo has against that is an error before anything changes.
+            sudo = () if minion.user == "root" else ("sudo", "-n")
+            question = announced(*sudo, "sh", "-c", identity.QUESTION)
+            answer = await ssh.run(connection, question, timeout=TIMEOUT_SECONDS)
         return identity.Machine.of(answer.stdout.decode("utf-8", errors="replace"), minion.host)
 
     try:

@@ -13,6 +13,7 @@ from typing import Any
 
 from components.labels import FORCE_ANNOTATION
 from components.remote_script import RemoteScript, argv
+from connectors.login_shell import words_of
 from ops.errors import OpsError
 from publisher.remote import Place
 
@@ -36,7 +37,7 @@ class Call:
 def call_of(script: RemoteScript, command_line: str) -> Call | None:
     """The call that ``script.resident`` made ``command_line`` of; None when it made no such line."""
     try:
-        words = shlex.split(command_line)
+        words = words_of(command_line)
     except ValueError:
         return None
     marker = script.name
@@ -217,8 +218,10 @@ def _published(resource: Mapping[str, Any], intent: str) -> Published | None:
 
 
 def _said(resource: Mapping[str, Any]) -> Mapping[str, Any]:
+    printed = str((resource.get("outputs") or {}).get("stdout") or "").strip()
     try:
-        said = json.loads((resource.get("outputs") or {}).get("stdout") or "{}")
+        # A start-up file of the login shell may have printed lines before ours.
+        said = json.loads(printed.rpartition("\n")[2] or "{}")
     except ValueError:
         return {}
     return said if isinstance(said, dict) else {}

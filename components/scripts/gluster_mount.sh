@@ -472,7 +472,7 @@ unit() {
 		Description=GlusterFS volume $VOLUME on $MOUNT
 		Wants=network-online.target
 		After=network-online.target
-		Before=kubelet.service k3s.service k3s-agent.service rke2-server.service rke2-agent.service
+		Before=kubelet.service snap.microk8s.daemon-kubelite.service k0sworker.service k0scontroller.service k3s.service k3s-agent.service rke2-server.service rke2-agent.service
 		StartLimitIntervalSec=0
 
 		[Mount]

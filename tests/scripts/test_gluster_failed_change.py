@@ -7,12 +7,13 @@ import signal
 import subprocess
 import time
 from collections.abc import Callable, Mapping
+from typing import Any
 
 import pytest
 
 from components.remote_script import RemoteScript
 from tests.support.gluster_mount import OWNER, PATH, UNIT, clients, mount, mounts, settled_clients, unmount
-from tests.support.minion import Machine
+from tests.support.minion import Machine, Result
 
 STATE = "/etc/glusterfarm/mounts/mnt-glusterfs"
 #: The client that cannot do what the configuration newly asks for.
@@ -54,7 +55,7 @@ def refuse(machine: Machine, pattern: str) -> None:
     ids=["option", "volume", "servers"],
 )
 def test_what_cannot_be_mounted_is_tried_beside_and_changes_nothing(
-    mounted: Machine, pattern: str, changed: dict[str, str]
+    mounted: Machine, pattern: str, changed: dict[str, Any]
 ) -> None:
     before, client = as_it_is(mounted), clients(mounted)
     refuse(mounted, pattern)
@@ -245,7 +246,7 @@ def kill_when(machine: Machine, reached: Callable[[], bool], verb: str = "update
     run.wait(timeout=10)
 
 
-def heal(machine: Machine) -> object:
+def heal(machine: Machine) -> Result:
     return machine.run("gluster_mount", "heal", "MyVolume", PATH)
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import runpy
+import signal
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from enum import StrEnum
@@ -246,7 +247,11 @@ def run_main(
     def program() -> Mapping[str, pulumi.Input[Any]]:
         exports: dict[str, pulumi.Input[Any]] = {}
         monkeypatch.setattr(pulumi, "export", exports.__setitem__)
-        runpy.run_path(str(PROGRAM), run_name="__main__")
+        handler = signal.getsignal(signal.SIGINT)
+        try:
+            runpy.run_path(str(PROGRAM), run_name="__main__")
+        finally:
+            signal.signal(signal.SIGINT, handler)
         return exports
 
     return run(program, config=config, secrets=secrets, stack=stack, failing=failing, world=world, update=update)
