@@ -95,7 +95,7 @@ def test_a_change_that_fails_halfway_gives_the_owner_back(volume: Shared) -> Non
 
     assert change.returncode == 1
     assert "the mode of " in said.decode()
-    assert "cannot be changed to 0750: see that the volume is not read-only" in said.decode()
+    assert "cannot be changed to 0750; see that the volume is not read-only" in said.decode()
     assert volume.rights == (33, 33, "0770")
 
 
