@@ -48,6 +48,9 @@ def _parser() -> argparse.ArgumentParser:
         check.add_argument("--pods", required=True, type=int, help="how many pods there must be")
         check.add_argument("--release", required=True, help="the release that must be served")
     gate.add_argument("--timeout", type=float, default=300, help="seconds until all are ready (default: 300)")
+    gate.add_argument(
+        "--stuck-timeout", type=float, default=60, help="seconds for which no pod may be able to start (default: 60)"
+    )
     gate.add_argument("--probe-path", default="", help="a page that each pod must answer, too (default: none)")
     smoke.add_argument("--cluster-ip", required=True, help="the Service's address")
     smoke.add_argument("--probe-path", default="/", help="what a visitor asks for (default: /)")
@@ -62,6 +65,7 @@ async def _gate(options: argparse.Namespace) -> dict[str, object]:
         port=options.port,
         release=options.release,
         timeout=options.timeout,
+        stuck_timeout=options.stuck_timeout,
         probe_path=options.probe_path,
     )
     pods = await gate.wait(chosen_cluster(options), chosen_minions(options))

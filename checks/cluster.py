@@ -10,13 +10,27 @@ from connectors.cluster import Cluster
 
 #: Phases that a pod never leaves.
 _ENDED = ("Failed", "Succeeded")
+#: Reasons of a waiting container that time alone does not mend. Source: k8s.io/kubernetes, pkg/kubelet/images/types.go
+#: and pkg/kubelet/kuberuntime.
+_STUCK = (
+    "ErrImagePull",
+    "ImagePullBackOff",
+    "ErrImageNeverPull",
+    "InvalidImageName",
+    "ImageInspectError",
+    "CreateContainerConfigError",
+    "CreateContainerError",
+    "RunContainerError",
+    "CrashLoopBackOff",
+)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Pod:
     """A pod that is not being deleted. ``ip`` and ``node`` are '' until it has them; ``why`` tells why not ready.
 
-    ``restarts`` counts its containers' restarts; ``ended`` tells how one ended last, '' when none did.
+    ``restarts`` counts its containers' restarts; ``ended`` tells how one ended last, '' when none did. ``stuck`` is the
+    reason why a container cannot start, '' when one may. ``unscheduled``: the scheduler found no node for it.
     """
 
     name: str
@@ -26,6 +40,9 @@ class Pod:
     why: str
     restarts: int
     ended: str
+    stuck: str
+    unscheduled: bool
+    spec: Mapping[str, Any]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,12 +112,23 @@ def _pod(pod: Mapping[str, Any]) -> Pod:
         why=_why(pod["status"], conditions),
         restarts=sum(it.get("restartCount", 0) for it in _containers(pod["status"])),
         ended=next(filter(None, map(_ended, _containers(pod["status"]))), ""),
+        stuck=next(filter(None, map(_stuck, _containers(pod["status"]))), ""),
+        unscheduled=conditions.get("PodScheduled", {}).get("reason") == "Unschedulable",
+        spec=pod["spec"],
     )
 
 
 def _containers(status: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     """The states of all containers, those that begin the pod first."""
     return [*status.get("initContainerStatuses", []), *status.get("containerStatuses", [])]
+
+
+def _stuck(container: Mapping[str, Any]) -> str:
+    """Why the kubelet cannot start a container; between two starts of one that ends each time, too."""
+    waiting = (container.get("state") or {}).get("waiting") or {}
+    if (reason := str(waiting.get("reason", ""))) in _STUCK:
+        return reason
+    return "CrashLoopBackOff" if container.get("restartCount", 0) and not container.get("ready") else ""
 
 
 def _ended(container: Mapping[str, Any]) -> str:

@@ -13,6 +13,7 @@ from checks.cluster import Pod, controller
 from checks.errors import CheckError
 from checks.evidence import evidence
 from checks.http import ask
+from checks.stuck import Watch, unfit
 from checks.witness import witness
 from connectors.cluster import Cluster, TroubledError, UnreachableError
 from settings import Minion
@@ -38,6 +39,7 @@ class Gate:
     port: int
     release: str
     timeout: float
+    stuck_timeout: float
     probe_path: str = ""
 
     async def wait(self, cluster: Cluster, minions: Sequence[Minion]) -> dict[str, str]:
@@ -45,6 +47,7 @@ class Gate:
         if self.pods == 0:
             return {}
         until = time.monotonic() + self.timeout
+        stuck = Watch(seconds=self.stuck_timeout, pods=self.pods)
         found = await asyncio.to_thread(self._pods, cluster)
         while True:
             if self._all_ready(found):
@@ -53,8 +56,9 @@ class Gate:
                 faults = [_unready(pod) for pod in found]
             if len(found) == self.pods and not any(faults):
                 return {pod.name: pod.node for pod in found}
-            if self._all_ready(found) or time.monotonic() > until:
-                raise CheckError(await asyncio.to_thread(self._failure, cluster, found, faults))
+            hopeless = stuck.verdict(found) or await asyncio.to_thread(unfit, cluster, found)
+            if hopeless or self._all_ready(found) or time.monotonic() > until:
+                raise CheckError(await asyncio.to_thread(self._failure, cluster, found, faults, hopeless))
             await asyncio.sleep(_EVERY_SECONDS)
             found = await asyncio.to_thread(self._pods_again, cluster, found, until)
 
@@ -100,15 +104,16 @@ class Gate:
         wrong += [answer for answer in page if not answer.fine]
         return f"answers {wrong[0].path} on {pod.ip}:{self.port} with {wrong[0].shown}" if wrong else ""
 
-    def _failure(self, cluster: Cluster, found: Sequence[Pod], faults: Sequence[str]) -> str:
+    def _failure(self, cluster: Cluster, found: Sequence[Pod], faults: Sequence[str], hopeless: str) -> str:
         faulty = [(pod, fault) for pod, fault in zip(found, faults, strict=True) if fault]
         wrong = [f"pod {pod.name} on node {pod.node or '(none)'} {fault}" for pod, fault in faulty]
         if len(found) != self.pods:
             wrong.insert(0, f"it has {len(found)} pods instead of {self.pods} (kubectl describe rc says why)")
         limit = self._serve_seconds if self._all_ready(found) else self.timeout
+        outcome = f"and never will, {hopeless}" if hopeless else f"within {limit:g} s"
         text = (
-            f"controller {self.controller} does not serve release {self.release} from {self.pods} pods within"
-            f" {limit:g} s: {'; '.join(wrong)}. Look at the named pods with kubectl describe and kubectl logs,"
+            f"controller {self.controller} does not serve release {self.release} from {self.pods} pods {outcome}:"
+            f" {'; '.join(wrong)}. Look at the named pods with kubectl describe and kubectl logs,"
             " and at the mount of their nodes"
         )
         return "\n".join([text, *evidence(cluster, self.controller, [pod for pod, _ in faulty])])

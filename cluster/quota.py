@@ -50,19 +50,19 @@ def shortages(quotas: Iterable[Mapping[str, Any]], need: Mapping[str, Decimal]) 
         hard, used = status.get("hard") or spec.get("hard") or {}, status.get("used") or {}
         for name, limit in hard.items():
             wanted = need.get(name, Decimal(0))
-            if wanted and _quantity(used.get(name, "0")) + wanted > _quantity(limit):
+            if wanted and quantity(used.get(name, "0")) + wanted > quantity(limit):
                 yield (
                     f"quota {quota['metadata']['name']} allows {name}={limit}, of which {used.get(name, '0')} are used;"
-                    f" the farm needs {_shown(wanted)} more"
+                    f" the farm needs {shown(wanted)} more"
                 )
 
 
 def _amount(container: Mapping[str, Any], kind: str, resource: str) -> Decimal:
     found = ((container.get("resources") or {}).get(kind) or {}).get(resource, "0")
-    return _quantity(found)
+    return quantity(found)
 
 
-def _quantity(text: str) -> Decimal:
+def quantity(text: str) -> Decimal:
     """The number; a text that is none stands for infinity, so that only the API server judges it."""
     from kubernetes.utils.quantity import parse_quantity  # noqa: PLC0415 (a second, which its callers have paid)
 
@@ -73,5 +73,6 @@ def _quantity(text: str) -> Decimal:
         return Decimal("Infinity")
 
 
-def _shown(amount: Decimal) -> str:
+def shown(amount: Decimal) -> str:
+    """The amount as a reader would write it."""
     return f"{amount:f}".rstrip("0").rstrip(".") if "." in f"{amount:f}" else f"{amount:f}"

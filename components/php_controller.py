@@ -86,6 +86,7 @@ class PhpController(pulumi.ComponentResource):
             *("checks", "gate", *farm.minion_words(), *farm.cluster_words()),
             *("--controller", made_as, "--pods", str(php.replicas)),
             *("--port", str(php.port), "--release", content.release, "--timeout", str(php.rollout_timeout)),
+            *("--stuck-timeout", str(php.stuck_timeout)),
             *("--probe-path", php.probe_path),
             parent=self,
             after=(*content.after, controller),

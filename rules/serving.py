@@ -178,6 +178,10 @@ class Php(Model):
     rollout_timeout: Seconds = Field(
         default=300, description="Seconds until all new pods must be ready; then `up` fails, and the old ones go on."
     )
+    stuck_timeout: Seconds = Field(
+        default=60,
+        description="Seconds for which no new pod may be able to start (ErrImagePull, say), or `up` fails.",
+    )
     ini: Annotated[
         Mapping[IniName, IniValue],
         AfterValidator(FrozenMapping),

@@ -18,6 +18,7 @@ from tests.support.ports import free_port
 NAMESPACE = "farm"
 CONTROLLER = "php-1a2b"
 RELEASE = "0123456789ab"
+UNSCHEDULABLE = {"status": "False", "reason": "Unschedulable", "message": "0/2 nodes are available"}
 LABELS = {"app.kubernetes.io/name": "glusterfarm", "app.kubernetes.io/instance": "dev"}
 
 
@@ -38,6 +39,7 @@ class WebPod:
     answers: dict[str, tuple[int, bytes]] = field(default_factory=dict)
     #: Times that its container was restarted, how it ended last, and its logs: of the one before, of the present one.
     restarts: int = 0
+    requests: dict[str, str] = field(default_factory=dict)
     ended: dict[str, Any] = field(default_factory=dict)
     logs: tuple[str, str] = ("", "")
     before: Callable[[str], None] = lambda path: None
@@ -64,6 +66,7 @@ class WebPod:
         if self.deleting:
             metadata["deletionTimestamp"] = "2026-01-01T00:00:00Z"
         ready = {"type": "Ready", "status": str(self.ready), "reason": "ContainersNotReady", "message": "probe failed"}
+        scheduled = {"type": "PodScheduled", "status": "True"}
         container = {
             "name": "php",
             "restartCount": self.restarts,
@@ -72,11 +75,15 @@ class WebPod:
         }
         return {
             "metadata": metadata,
-            "spec": {"nodeName": self.node},
+            "spec": {
+                **({"nodeName": self.node} if self.node else {}),
+                "nodeSelector": {"mounted": "true"},
+                "containers": [{"name": "php", "resources": {"requests": self.requests}}],
+            },
             "status": {
                 "phase": self.phase,
                 "podIP": self.ip,
-                "conditions": [{"type": "PodScheduled", "status": "True"}, ready],
+                "conditions": [scheduled if self.node else {**scheduled, **UNSCHEDULABLE}, ready],
                 "containerStatuses": [container],
             },
         }
@@ -103,6 +110,8 @@ class Farm:
         self.events: dict[str, list[dict[str, Any]]] = {}
         #: How many more requests the API server hangs up on, and to how many it says that it cannot answer now.
         self.hang_up = 0
+        #: What each node has, by resource; all carry the label of the mount.
+        self.nodes: dict[str, dict[str, str]] = {}
         self.trouble: list[tuple[int, bytes]] = []
         self.asked: list[str] = []
         self._servers: list[ThreadingHTTPServer] = []
@@ -215,6 +224,10 @@ def _pod_handler(pod: WebPod) -> type[BaseHTTPRequestHandler]:
     return Handler
 
 
+def _node(name: str, allocatable: dict[str, str]) -> dict[str, Any]:
+    return {"metadata": {"name": name, "labels": {"mounted": "true"}}, "status": {"allocatable": allocatable}}
+
+
 def _api_of(farm: Farm) -> type[BaseHTTPRequestHandler]:
     class Handler(_Quiet):
         def do_GET(self) -> None:
@@ -238,6 +251,8 @@ def _api_of(farm: Farm) -> type[BaseHTTPRequestHandler]:
                 self.reply(200, json.dumps({"metadata": metadata}).encode())
             elif path == f"{base}/pods":
                 self.reply(200, json.dumps({"items": [pod.manifest() for pod in farm.pods]}).encode())
+            elif path == "/api/v1/nodes":
+                self.reply(200, json.dumps({"items": [_node(*it) for it in farm.nodes.items()]}).encode())
             elif path == f"{base}/events":
                 name = asked["fieldSelector"].removeprefix("involvedObject.name=")
                 self.reply(200, json.dumps({"items": farm.events.get(name, [])}).encode())

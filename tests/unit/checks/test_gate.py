@@ -61,6 +61,45 @@ def test_a_pod_that_is_not_ready_is_named_with_the_reason(check: Check) -> None:
     assert f"pod {TWO} on node minion-2 is not ready (ContainersNotReady: probe failed)" in stderr
 
 
+@pytest.mark.parametrize(
+    ("waiting", "restarts", "reason"),
+    [("ErrImagePull", 0, "ErrImagePull"), ("ImagePullBackOff", 0, "ImagePullBackOff"), ("", 2, "CrashLoopBackOff")],
+)
+def test_when_no_pod_can_start_it_does_not_wait_for_the_rollout_timeout(
+    check: Check, waiting: str, restarts: int, reason: str
+) -> None:
+    for pod in check.farm.pods:
+        pod.ready, pod.waiting, pod.restarts = False, {"reason": waiting} if waiting else {}, restarts
+    status, _, stderr = check.gate("--timeout", "120", "--stuck-timeout", "0.5")
+    assert status == 1
+    assert f"and never will, no pod can start: {reason} for 0.5 s (php.stuckTimeout): pod {ONE} " in stderr
+
+
+def test_while_one_pod_may_start_the_others_are_waited_for(check: Check) -> None:
+    check.farm.pods[0].ready, check.farm.pods[0].waiting = False, {"reason": "ErrImagePull"}
+    check.farm.pods[1].ready = False
+    status, _, stderr = check.gate("--timeout", "1.5", "--stuck-timeout", "0.5")
+    assert status == 1
+    assert "within 1.5 s" in stderr
+
+
+def test_a_pod_that_no_minion_could_ever_take_fails_at_once(check: Check) -> None:
+    for pod in check.farm.pods:
+        pod.ready, pod.node, pod.requests = False, "", {"memory": "8Gi"}
+    check.farm.nodes = {"minion-1": {"memory": "4Gi"}, "minion-2": {"memory": "6Gi"}}
+    status, _, stderr = check.gate("--timeout", "120")
+    assert status == 1
+    assert f"no minion could ever take pod {ONE}: it asks for 8589934592 of memory, and minion-1 has 4Gi;" in stderr
+    assert "Ask for less in php.resources" in stderr
+
+
+def test_a_pod_that_would_fit_into_an_empty_minion_is_waited_for(check: Check) -> None:
+    for pod in check.farm.pods:
+        pod.ready, pod.node, pod.requests = False, "", {"memory": "5Gi"}
+    check.farm.nodes = {"minion-1": {"memory": "4Gi"}, "minion-2": {"memory": "6Gi"}}
+    assert "within 0.5 s" in check.gate("--timeout", "0.5")[2]
+
+
 def test_too_few_and_too_many_pods_fail(check: Check) -> None:
     assert "it has 2 pods instead of 3" in check.gate("--timeout", "0.5", pods=3)[2]
     assert "it has 2 pods instead of 1" in check.gate("--timeout", "0.5", pods=1)[2]
