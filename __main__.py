@@ -13,7 +13,7 @@ from components.web_service import WebService
 from settings import load
 
 settings = load()
-local = LocalContent.read(settings.content)
+local = LocalContent.read(settings.content, settings.shared)
 farm = Farm.of(settings, survey(settings, local, pods="php", service="web"))
 
 mount = GlusterMount("mount", farm=farm, volume=settings.gluster)
