@@ -49,9 +49,36 @@ def host(value: str) -> str | None:
     return None
 
 
+def host_slip(value: str) -> str | None:
+    """What was written for a host with characters that no host has: "url", "port", "login"."""
+    if "://" in value:
+        return "url"
+    if value.startswith("["):
+        return "port"
+    return "login" if "@" in value else None
+
+
 def server(value: str) -> str | None:
     """Flaws of a Gluster server: those of a host, and "ipv6"."""
     return "ipv6" if value.count(":") > 1 else host(value)
+
+
+def server_slip(value: str) -> str | None:
+    """What was written for a server with characters that no server has: "url", "ipv6", "source"."""
+    if "://" in value:
+        return "url"
+    if value.startswith("["):
+        return "ipv6"
+    return "source" if ":/" in value else None
+
+
+def volume_slip(value: str) -> str | None:
+    """What was written for a volume with characters that no volume has: "source", "slash", "directory"."""
+    if ":" in value:
+        return "source"
+    if value.startswith("/"):
+        return "slash"
+    return "directory" if "/" in value else None
 
 
 def path(value: str) -> str | None:
