@@ -298,7 +298,7 @@ class Mistake:
 
     def __str__(self) -> str:
         rule = f". It must be {self.rule}; for example {self.example}" if self.rule else ""
-        # What is no YAML is told with line and column.
+        # These have line and column in their words.
         is_located = self.file and self.line is not None and not self.kind.startswith("yaml_")
         return f"{self.key}: {self.what}{rule}" + (f" ({self.file}:{self.line})" if is_located else "")
 

@@ -73,9 +73,9 @@ def server_slip(value: str) -> str | None:
 
 
 def volume_slip(value: str) -> str | None:
-    """What was written for a volume with characters that no volume has: "source", "slash", "directory"."""
+    """What was written for a volume with characters that no volume has: "source", "server", "slash", "directory"."""
     if ":" in value:
-        return "source"
+        return "source" if ":/" in value else "server"
     if value.startswith("/"):
         return "slash"
     return "directory" if "/" in value else None

@@ -111,6 +111,7 @@ Volume = Annotated[
         reasons={
             "source": "that is a server and a volume; write the server into gluster.servers, only the name of the"
             " volume here",
+            "server": "that is a server; write it into gluster.servers without a port, and the name of the volume here",
             "slash": "leave out the slash before the name",
             "directory": "the whole volume is mounted, not a directory of it; write only the name of the volume",
         },

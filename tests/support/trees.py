@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import cast
 
 from hypothesis import strategies as st
 
@@ -57,8 +56,9 @@ def _leading_somewhere(tree: Tree) -> Tree:
     }
 
 
+_leaves: st.SearchStrategy[Tree] = st.dictionaries(_few | _names, _files | _links, max_size=4)
 _trees = st.recursive(
-    st.dictionaries(_few | _names, _files | _links, max_size=4).map(_leading_somewhere),
+    _leaves.map(_leading_somewhere),
     lambda below: st.dictionaries(_few | _names, _files | _links | below, max_size=4).map(_leading_somewhere),
     max_leaves=8,
 )
@@ -66,7 +66,7 @@ _trees = st.recursive(
 
 def trees() -> st.SearchStrategy[Tree]:
     """Trees with at least one entry."""
-    return cast("st.SearchStrategy[Tree]", _trees.filter(bool))
+    return _trees.filter(bool)
 
 
 def write_tree(root: Path, tree: Tree) -> None:

@@ -128,6 +128,7 @@ CONFIG_MISTAKES: list[tuple[str, object, str, tuple[str, ...]]] = [
         ("'My Volume'", "letters, digits, _ and -", "for example MyVolume"),
     ),
     ("gluster.volume", "gluster-1:/MyVolume", "gluster.volume", ("the server into gluster.servers",)),
+    ("gluster.volume", "gluster-1:24007", "gluster.volume", ("into gluster.servers without a port",)),
     ("gluster.volume", "/MyVolume", "gluster.volume", ("leave out the slash",)),
     ("gluster.volume", "MyVolume/site", "gluster.volume", ("the whole volume is mounted",)),
     ("gluster.volume", "-v", "gluster.volume", ("'-v'", "not beginning with -")),
