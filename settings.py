@@ -319,7 +319,7 @@ class SettingsError(Exception):
 
 
 def full_key(written: str, project: str) -> str | None:
-    """``NAMESPACE:NAME`` for a key of a stack's file, in each form that the CLI reads; None for what is no key."""
+    """``NAMESPACE:NAME`` for a key of a stack's file, in each form that the CLI reads; None for what is not a key."""
     match written.split(":"):
         case [name]:
             return f"{project}:{name}"

@@ -59,18 +59,15 @@ class Pulumi:
     async def previewed(self) -> tuple[int, str, str]:
         """Exit status, stdout and stderr of `pulumi preview --json`, with the order of each replacement in it.
 
-        Raises OpsError when there is no such stack.
+        Raises OpsError when no stack is named and none is selected.
         """
         # With this set, --json would print single events instead.
         environment = {key: it for key, it in self.environment.items() if key != "PULUMI_ENABLE_STREAMING_JSON_PREVIEW"}
-        return await replace(self, environment=environment)._found("preview", "--json", "--show-replacement-steps")
+        return await replace(self, environment=environment)._selected("preview", "--json", "--show-replacement-steps")
 
     async def refreshed(self) -> tuple[int, str, str]:
-        """Exit status, stdout and stderr of a refresh that is only previewed, as JSON; it runs no program.
-
-        Raises OpsError when there is no such stack.
-        """
-        return await self._found("refresh", "--preview-only", "--json")
+        """Exit status, stdout and stderr of a refresh that is only previewed, as JSON; it runs no program."""
+        return await self._run("refresh", "--preview-only", "--json")
 
     def _object(self, what: str, text: str) -> dict[str, Any]:
         try:
@@ -82,21 +79,21 @@ class Pulumi:
         return found
 
     async def _out(self, *words: str) -> str:
-        status, out, err = await self._found(*words)
-        if status != 0:
-            raise OpsError(f"pulumi {' '.join(words[:2])} failed: {_complaint(err)}")
-        return out
-
-    async def _found(self, *words: str) -> tuple[int, str, str]:
-        """Exit status, stdout and stderr. Raises OpsError when there is no such stack, or none is selected."""
-        status, out, err = await self._run(*words)
-        if status != 0 and "no stack selected" in err:
-            raise OpsError(f"no stack is selected; name one with --stack{known_stacks()}")
+        status, out, err = await self._selected(*words)
         if status != 0 and (named := _UNKNOWN_STACK.search(err)):
             raise OpsError(
                 f"there is no stack {named[1]} in the state's backend{known_stacks()}. Correct --stack, or log in to"
                 f" the backend that has it (`pulumi login`); `pulumi stack init {named[1]}` makes a new one"
             )
+        if status != 0:
+            raise OpsError(f"pulumi {' '.join(words[:2])} failed: {_complaint(err)}")
+        return out
+
+    async def _selected(self, *words: str) -> tuple[int, str, str]:
+        """Exit status, stdout and stderr. Raises OpsError when no stack is named and none is selected."""
+        status, out, err = await self._run(*words)
+        if status != 0 and "no stack selected" in err:
+            raise OpsError(f"no stack is selected; name one with --stack{known_stacks()}")
         return status, out, err
 
     async def _run(self, *words: str) -> tuple[int, str, str]:

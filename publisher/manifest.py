@@ -31,7 +31,7 @@ RESERVED: Final = (b"glusterfarm-release", b"glusterfarm-pod")
 SHORT_DIGEST: Final = 12
 #: A plan of more entries than this has a line a directory.
 PLAN_LINES: Final = 2000
-#: An error lists so many entries that cannot be published; `config check --json` lists all.
+#: An error lists at most this many entries that cannot be published; `config check --json` lists all.
 MOST_REASONS: Final = 100
 _NO_DIGEST: Final = "-"
 _LINE: Final = re.compile(r"(644|755|link|dir) (\d+) ([0-9a-f]{64}|-) (.+)", re.DOTALL)
@@ -44,7 +44,7 @@ _UNPLAIN: Final = re.compile(
 
 
 class ManifestError(Exception):
-    """A content directory that cannot be published, or text that is no manifest; ``reasons`` say why, each on a line.
+    """A content directory that cannot be published, or text that is not a manifest; ``reasons`` say why, each on a line.
 
     As text it has at most ``MOST_REASONS`` of them.
     """

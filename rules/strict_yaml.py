@@ -61,7 +61,7 @@ def read(text: str, *, ambiguous: re.Pattern[str] | None = None) -> tuple[object
 
 
 def lines(text: str) -> dict[Place, int]:
-    """The line of every key and every item, counted from 1; nothing of a text that is no YAML."""
+    """The line of every key and every item, counted from 1; nothing of a text that is not YAML."""
     found: dict[Place, int] = {}
     try:
         root = yaml.compose(text, Loader=_Loader)

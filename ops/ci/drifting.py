@@ -110,8 +110,8 @@ def _line(finding: Any, scrub: Scrub) -> str:
 def _cluster(stack: str, scrub: Scrub) -> Look:
     """What a refresh would take into the state."""
     title = "In the cluster"
+    status, out, err = asyncio.run(Pulumi(stack=stack, environment=dict(os.environ)).refreshed())
     try:
-        status, out, err = asyncio.run(Pulumi(stack=stack, environment=dict(os.environ)).refreshed())
         preview = parse(out, scrub=scrub, failed=err if status else None)
     except OpsError as error:
         return Look(title=title, failed=str(error))

@@ -79,8 +79,10 @@ _BY_NAME: Final = (
 )
 #: A setting in a text, with a name as environment variables and php.ini have them: DB_PASS=..., "APP_KEY": "...".
 _SETTING: Final = re.compile(
-    r"""\b(?P<name>[A-Z][A-Z0-9]*_[A-Z0-9_]+|[a-z][a-z0-9.]*_[a-z0-9_]+)(?P<between>["']?\s{0,9}[=:]\s{0,9})"""
-    r"""(?P<value>"[^"\n]+"|'[^'\n]+'|[^\s"'&;,]+)"""
+    r"""\b(?P<name>[A-Z][A-Z0-9]{0,60}_[A-Z0-9_]{1,60}|[a-z][a-z0-9.]{0,60}_[a-z0-9_]{1,60})"""
+    r"""(?:(?P<between>["']?\s{0,9}[=:]\s{0,9})(?P<quoted>"[^"\n]+"|'[^'\n]+')"""
+    r"""|(?P<before>["']?\s{0,9}=\s{0,9}|:[ \t]+(?=[^\s"'(]+[ \t]*$))[^\s"'&;,]+)""",
+    re.MULTILINE,
 )
 
 
@@ -163,7 +165,7 @@ def _by_name(text: str) -> str:
 
 
 def _setting(found: re.Match[str]) -> str:
-    if found["value"].strip("\"'").startswith("[") or not names_a_secret(found["name"]):
+    if not names_a_secret(found["name"]):
         return found[0]
-    mark = found["value"][0] if found["value"][0] in "\"'" else ""
-    return f"{found['name']}{found['between']}{mark}{SECRET}{mark}"
+    mark = found["quoted"][0] if found["quoted"] else ""
+    return f"{found['name']}{found['between'] or found['before']}{mark}{SECRET}{mark}"

@@ -171,6 +171,9 @@ def test_the_pods_environment_is_masked_by_its_names() -> None:
         for name in names:
             assert "horse" not in Scrub().text(form % name)
             assert name in Scrub().text(form % name)
+    assert Scrub().text("DB_PASS: horse\nAPP_KEY: horse") == f"DB_PASS: {SECRET}\nAPP_KEY: {SECRET}"
+    message = "glusterfarm:php.env.DB_PASS: seems to be a secret"
+    assert Scrub().text(message) == message
     assert Scrub().text("APP_ENV='correct horse'") == "APP_ENV='correct horse'"
 
 
