@@ -44,7 +44,7 @@ _UNPLAIN: Final = re.compile(
 
 
 class ManifestError(Exception):
-    """A content directory that cannot be published, or text that is not a manifest; ``reasons`` say why, each on a line.
+    """A content directory that cannot be published, or text that is not a manifest: ``reasons`` has a line for each.
 
     As text it has at most ``MOST_REASONS`` of them.
     """
