@@ -3,6 +3,7 @@
 import pulumi
 
 from components.content_sync import ContentSync
+from components.failures import end_quietly_when_interrupted
 from components.farm import Farm
 from components.gluster_mount import GlusterMount
 from components.local_content import LocalContent
@@ -12,6 +13,7 @@ from components.survey import survey
 from components.web_service import WebService
 from settings import load
 
+end_quietly_when_interrupted()
 settings = load()
 local = LocalContent.read(settings.content, settings.shared)
 farm = Farm.of(settings, survey(settings, local, pods="php", service="web"))

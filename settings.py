@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Annotated, Final, TypeVar
 
 from pydantic import BaseModel, Field, ValidationError
 
-from rules import clashes, files, strict_yaml, together
+from rules import clashes, files, foreign, strict_yaml, together
 from rules import values as v
 from rules.frozen import FrozenMapping
 from rules.model import Model
@@ -62,13 +62,16 @@ class Minion(Model):
 
 _MINION: Final = {"name": "minion-1", "host": "10.0.0.11", "user": "farm", "hostKey": v.ED25519}
 _Machine = Annotated[Minion, Rule("a mapping", _MINION)]
+_MINIONS: Final = (
+    "a list of at least one minion (`python -m ops inventory import` makes it from an Ansible inventory or the cluster)"
+)
 
 
 class Inventory(Model):
     """An inventory file: the machines of an environment."""
 
-    minions: Annotated[tuple[_Machine, ...], Field(min_length=1), Rule("a list of at least one minion", [_MINION])] = (
-        Field(description="The machines that mount the volume and run pods.")
+    minions: Annotated[tuple[_Machine, ...], Field(min_length=1), Rule(_MINIONS, [_MINION])] = Field(
+        description="The machines that mount the volume and run pods."
     )
     others: Annotated[tuple[_Machine, ...], Rule("a list of machines that are no minions", [_MINION])] = Field(
         default=(), description="Machines that the program never touches (the lab lists its own)."
@@ -228,6 +231,14 @@ _WORDS: Final = {
     "plain": "{seen} without quotes is a number or a date to the Pulumi CLI. Write it in quotes if text is meant",
     "config_key": "a key has the form NAMESPACE:NAME; for example glusterfarm:php",
     "config_twice": "is the same setting as {first}; keep one",
+    "foreign_empty": "is empty. List the machines under minions:, or run `python -m ops inventory import`, which "
+    "writes the file from an Ansible inventory or from the cluster's nodes",
+    "foreign_list": "is a list. Put the list under the key minions:. If it is not in this program's form, "
+    "`python -m ops inventory import` writes a new file from an Ansible inventory",
+    "foreign_text": "is {sort}, not an inventory of this program. If it is an Ansible inventory, write a new file from "
+    "it and name that one; for example `python -m ops inventory import FILE --output inventory/prod.yaml`",
+    "foreign_ansible": "is an Ansible inventory. Write this program's inventory from it and name the new file instead; "
+    "for example `python -m ops inventory import FILE --output inventory/prod.yaml`",
     "yaml_form": "line {line}, column {column} is not YAML: {problem}",
     "yaml_character": "line {line}, column {column}: the character {character} is not allowed in YAML",
     "yaml_escape": "there is an escape for a character that does not exist",
@@ -261,6 +272,7 @@ _COMPLETE: Final = (
     "encrypted",
     "no_lab",
     "config_",
+    "foreign_",
     "yaml_",
 )
 _FLAWS: Final = {
@@ -465,7 +477,7 @@ def load_inventory(path: str | Path) -> Inventory:
         raise SettingsError("the inventory", [unreadable(name, error)]) from None
     inventory, found, _ = _inventory(text)
     if inventory is None or found:
-        raise SettingsError("the inventory", _in_inventory(name, text, found))
+        raise SettingsError("the inventory", inventory_mistakes(name, text, found))
     return inventory
 
 
@@ -518,7 +530,7 @@ def check(
         *([] if re.fullmatch(_STACK_FORM, stack) else [Mistake(key="stack", what=_STACK.format(seen=shown(stack)))]),
         *(_stray(name, project) for name in _strays(config, project)),
         *mistakes(f"{project}:", StackConfig, found, hidden=hidden),
-        *_in_inventory(str(path), machines, in_file),
+        *inventory_mistakes(str(path), machines, in_file),
     ]
     if wrong or checked is None or inventory is None:
         raise SettingsError(f"the settings of stack {shown(stack)}", wrong)
@@ -558,13 +570,24 @@ def validate(model: type[_M], raw: object) -> tuple[_M | None, list[Finding]]:
 def _inventory(text: str) -> tuple[Inventory | None, list[Finding], int]:
     """The inventory in ``text``, or all that is wrong with it; and how many minions it lists, right or wrong."""
     raw, troubles = strict_yaml.read(text)
-    inventory, found = validate(Inventory, raw)
     minions = raw.get("minions") if isinstance(raw, dict) else None
-    listed = len(minions) if isinstance(minions, list) else 0
-    return inventory, [*troubles, *found, *clashes.in_inventory(raw)], listed
+    return *read_inventory(text, raw, troubles), len(minions) if isinstance(minions, list) else 0
 
 
-def _in_inventory(name: str, text: str, found: Iterable[Finding]) -> list[Mistake]:
+def read_inventory(text: str, raw: object, troubles: Iterable[Finding]) -> tuple[Inventory | None, list[Finding]]:
+    """An inventory file's ``text``, which strict_yaml reads as ``raw`` with ``troubles``, or all that is wrong with it.
+
+    A file of another form is one finding, because its keys would each be one otherwise.
+    """
+    troubles = list(troubles)
+    form = foreign.form(text, raw)
+    if form == "ansible" or (form and not troubles):
+        return None, [Finding((), f"foreign_{form}", raw)]
+    inventory, found = validate(Inventory, raw)
+    return inventory, [*troubles, *found, *clashes.in_inventory(raw)]
+
+
+def inventory_mistakes(name: str, text: str, found: Iterable[Finding]) -> list[Mistake]:
     """The mistakes in the inventory file ``name``, each with its line."""
     made = list(mistakes(f"{name}: ", Inventory, found))
     lines = strict_yaml.lines(text) if made else {}

@@ -20,7 +20,7 @@ import json
 import shutil
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from functools import partial
@@ -102,7 +102,7 @@ def _environment(minions: int) -> dict[str, str]:
 def _ground(lab: Lab, known: Sequence[dict[str, Any]], minions: int) -> Iterator[list[dict[str, Any]]]:
     """So many minions that there are not, as an inventory has them, with their Nodes; each is one of the ``known``."""
     names = [f"bench-{number:03}" for number in range(minions)]
-    with _addresses(lab, minions) as hosts, _nodes(lab, names):
+    with _addresses(lab, minions) as hosts, _nodes(lab, dict(zip(names, hosts, strict=True))):
         yield [
             {**known[at % len(known)], "host": host, "name": name, "node": name}
             for at, (name, host) in enumerate(zip(names, hosts, strict=True))
@@ -134,13 +134,23 @@ def _addresses(lab: Lab, count: int) -> Iterator[list[str]]:
 
 
 @contextmanager
-def _nodes(lab: Lab, names: Sequence[str]) -> Iterator[None]:
-    """Node objects without a machine, for as long as the context lasts."""
+def _nodes(lab: Lab, hosts: Mapping[str, str]) -> Iterator[None]:
+    """Node objects without a kubelet, by name, for as long as the context lasts; each has its host's address.
+
+    No kubelet reports their machine-id: `connectors.reach` verifies them by address.
+    """
     nodes = [
-        {"apiVersion": "v1", "kind": "Node", "metadata": {"name": name, "labels": {NODE_LABEL: "true"}}}
-        for name in names
+        {
+            "apiVersion": "v1",
+            "kind": "Node",
+            "metadata": {"name": name, "labels": {NODE_LABEL: "true"}},
+            "status": {"addresses": [{"type": "InternalIP", "address": host}]},
+        }
+        for name, host in hosts.items()
     ]
-    lab.kubectl("apply", "-f", "-", stdin=json.dumps({"apiVersion": "v1", "kind": "List", "items": nodes}), timeout=120)
+    listed = json.dumps({"apiVersion": "v1", "kind": "List", "items": nodes})
+    for words in ((), ("--server-side", "--subresource=status")):
+        lab.kubectl("apply", *words, "-f", "-", stdin=listed, timeout=120)
     try:
         yield
     finally:

@@ -18,7 +18,7 @@ from dataclasses import asdict, dataclass, replace
 from types import FrameType
 from typing import Any, Final
 
-from cluster import quota
+from cluster import identity, quota
 from components import labels
 from connectors.cluster import (
     Cluster,
@@ -66,6 +66,9 @@ class Request:
     service: str
     service_spec: Mapping[str, Any]
     preview: bool
+    #: ``{minion: node}``, and the label of those that are mounted.
+    nodes: Mapping[str, str]
+    label: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,15 +77,17 @@ class Found:
 
     ``namespace`` is ``absent``, ``ours``, ``foreign`` (there before this stack) or ``unknown``. ``unreachable`` is why
     the cluster does not answer or not tell whose the namespace is, '' when it does; ``not_compared`` is why a preview
-    cannot do dry runs. ``forbidden`` is
-    what the namespace does not admit. ``cluster_ip`` and ``node_ports`` are the live Service's, once the cluster said
-    whether there is one (``service_known``).
+    cannot do dry runs. ``forbidden`` is what the namespace does not admit. ``no_nodes`` names the minions whose node
+    the cluster does not have; ``mounted`` are the nodes with the label of the mount. ``cluster_ip`` and ``node_ports``
+    are the live Service's, once the cluster said whether there is one (``service_known``).
     """
 
     namespace: str = "unknown"
     unreachable: str = ""
     not_compared: str = ""
     forbidden: tuple[str, ...] = ()
+    no_nodes: tuple[str, ...] = ()
+    mounted: tuple[str, ...] = ()
     service_known: bool = False
     cluster_ip: str = ""
     node_ports: tuple[int, ...] = ()
@@ -113,6 +118,20 @@ def _too_long(_number: int, _frame: FrameType | None) -> None:
 
 def survey(cluster: Cluster, request: Request) -> Found:
     """Ask the cluster. Raises ClusterError when it does not answer at all."""
+    found = _survey(cluster, request)
+    try:
+        known = identity.nodes(cluster)
+    except RefusedError:
+        return found  # without the right to list nodes; `connectors.reach` needs it before it changes a minion
+    reasons = (identity.missing(minion, node, known) for minion, node in request.nodes.items())
+    return replace(
+        found,
+        no_nodes=tuple(reason for reason in reasons if reason),
+        mounted=tuple(node.name for node in known if request.label in node.labels),
+    )
+
+
+def _survey(cluster: Cluster, request: Request) -> Found:
     namespace = _namespace(cluster)
     if namespace is None:
         why = f"namespace {cluster.namespace} does not exist yet"

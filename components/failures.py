@@ -1,14 +1,18 @@
-"""What becomes of the steps after one that failed, where `up` goes on with the others.
+"""What becomes of the program when a step fails, and of the steps after that one.
 
-With PULUMI_CONTINUE_ON_ERROR the program outlives a failed resource. Pulumi's Python SDK (3.259 and 3.260, read in its
-sources) then faults everything of that resource, its URN included: whoever depends on it raises before the engine hears
-of it, the program ends in a traceback, and what was still under way elsewhere is cut off. The engine itself is better
-than that: it skips whatever is registered as depending on a failed resource, and leaves it as it was. So the two things
-that others need of a failed resource are kept: its URN, and something in place of its outputs.
+With PULUMI_CONTINUE_ON_ERROR `up` goes on with the other steps, and the program outlives a failed resource. Pulumi's
+Python SDK (3.259 and 3.260, read in its sources) then faults everything of that resource, its URN included. So whatever
+depends on it raises before the engine hears of it, the program ends in a traceback, and other work is cut off. The
+engine itself is better than that: it skips whatever is registered as depending on a failed resource, and leaves it as
+it was. So the two things that others need of a failed resource are kept: its URN, and something in place of its
+outputs.
 """
 
 from __future__ import annotations
 
+import os
+import signal
+import threading
 from typing import Any, TypeVar
 
 import pulumi
@@ -16,6 +20,7 @@ from pulumi.runtime.stack import ResourceRegistrationFailed
 
 T = TypeVar("T")
 R = TypeVar("R", bound=pulumi.Resource)
+_INTERRUPTED = 130
 
 
 def dependable(resource: R, parent: pulumi.Resource) -> R:
@@ -59,3 +64,13 @@ def end_without(output: pulumi.Output[T], why: str, *, after: pulumi.Output[Any]
 
     settled: pulumi.Output[Any] = despite_failure(after, "")
     settled.apply(with_it)
+
+
+def end_quietly_when_interrupted() -> None:
+    """End the program at once, and without Python's traceback, when the engine or a ^C interrupts it.
+
+    Without PULUMI_CONTINUE_ON_ERROR the engine interrupts a program as soon as a resource failed, and Pulumi's own
+    language host shows what the program then prints. What the engine has begun, it ends by itself.
+    """
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGINT, lambda *_: os._exit(_INTERRUPTED))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import pulumi
@@ -12,6 +12,7 @@ from pulumi_kubernetes.core.v1 import NodePatch
 from pulumi_kubernetes.meta.v1 import ObjectMetaPatchArgs
 
 from components import labels
+from components.canary import Canary
 from components.failures import dependable
 from components.farm import Farm
 from components.remote_script import RemoteScript
@@ -42,7 +43,7 @@ class MountedVolume:
 class GlusterMount(pulumi.ComponentResource):
     """Mounts the volume on each minion with one remote command, then labels the minion's node.
 
-    Between the two stands what a removal needs, which goes the other way: label off, then the farm's pods on that node
+    Between the two stands the drain, which a removal runs the other way: label off, then the farm's pods on that node
     deleted and gone, then the volume unmounted. Before each mount and unmount a command of the deployer's sees that the
     minion answers: that is bounded, and the mount's own connection is not. Children are named after the minion, never
     its place in the inventory: removing one touches no other.
@@ -52,6 +53,7 @@ class GlusterMount(pulumi.ComponentResource):
 
     def __init__(self, name: str, *, farm: Farm, volume: Gluster, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("glusterfarm:index:GlusterMount", name, None, opts)
+        self._canary = Canary(name)
         self.mounted = MountedVolume(
             farm=farm,
             path=volume.mount_path,
@@ -67,7 +69,8 @@ class GlusterMount(pulumi.ComponentResource):
 
     def _mount(self, name: str, farm: Farm, volume: Gluster, minion: Minion) -> remote.Command:
         sudo = minion.user != "root"
-        primary, backups = volfile_servers(volume.servers, minion)
+        # Which of them a machine asks first is the script's choice: two stacks may have two names for one machine.
+        primary, *backups = volume.servers
         arguments = (
             farm.owner(minion),
             primary,
@@ -97,20 +100,23 @@ class GlusterMount(pulumi.ComponentResource):
                 parent=self,
                 depends_on=[self._reach(name, farm, minion, before=mount + SCRIPT.text)],
                 ignore_changes=IGNORED_WHILE_DOWN if minion.state == "down" else [],
+                hooks=self._canary.hooks(minion.name, is_new=minion.node not in farm.survey.mounted),
             ),
         )
         return dependable(command, self)
 
     def _reach(self, name: str, farm: Farm, minion: Minion, *, before: str) -> local.Command:
-        """The look at a minion; another ``before``, the text of what is run next, is another look, and so is a key.
+        """Reaches the minion, and verifies that it is its node's machine, before anything is changed there.
 
-        Who is down is not looked at, be the look a new one: whatever depends on the mount that is there goes on.
+        It runs again for another ``before``, the text of what is run next, for another node and for another key. A
+        minion that is down is not reached: whatever depends on the mount that is there goes on.
         """
         digest = hashlib.sha256(before.encode()).hexdigest()[:12]
         is_down = minion.state == "down"
+        words = ("connectors.reach", "--minion", entry_of(minion), "--before", digest)
         return farm.deployer_command(
             f"{name}-{minion.name}-reach",
-            *(() if is_down else ("connectors.reach", "--minion", entry_of(minion), "--before", digest)),
+            *(() if is_down else (*words, "--node", minion.node, *farm.cluster_words())),
             ignore_changes=_NOT_LOOKED_AT_WHILE_DOWN if is_down else (),
             parent=self,
         )
@@ -120,6 +126,7 @@ class GlusterMount(pulumi.ComponentResource):
         return farm.at_removal(
             f"{name}-{minion.name}-drain",
             *("drain", *farm.cluster_words(), "--node", minion.node, "--selector", selector),
+            *(word for key in labels.on_node(farm.stack) for word in ("--unlabel", key)),
             *("--minion", entry_of(minion)),
             over_ssh=minion.bastion is not None,
             parent=self,
@@ -132,18 +139,13 @@ class GlusterMount(pulumi.ComponentResource):
             metadata=ObjectMetaPatchArgs(
                 name=minion.node,
                 labels=dict(labels.placement(farm.stack)),
-                annotations={f"{labels.GENERATION_ANNOTATION}.{farm.stack}": minion.generation},
+                annotations={
+                    labels.generation_annotation(farm.stack): minion.generation,
+                    # Nobody else has a reason to write these two: what somebody changed by hand is taken back.
+                    labels.FORCE_ANNOTATION: "true",
+                },
             ),
-            opts=pulumi.ResourceOptions(parent=self, provider=farm.cluster, depends_on=[drain]),
+            # At a removal the drain takes both off. Deleting the patch of a node that is gone would create the node.
+            opts=pulumi.ResourceOptions(parent=self, provider=farm.cluster, depends_on=[drain], deleted_with=drain),
         )
         return dependable(label, self)
-
-
-def volfile_servers(servers: Sequence[str], minion: Minion) -> tuple[str, tuple[str, ...]]:
-    """The server that ``minion`` asks first for the volume's description, and the others as its backups.
-
-    The first rotates over the minions so that no server takes every mount; it depends on the minion's name alone, so
-    that adding or reordering minions never remounts another.
-    """
-    first = int.from_bytes(hashlib.sha256(minion.name.encode()).digest()[:8], "big") % len(servers)
-    return servers[first], (*servers[first + 1 :], *servers[:first])

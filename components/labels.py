@@ -12,8 +12,6 @@ PREFIX = "glusterfarm"
 
 #: On every pod template: a change of volume or mount path is a change of the template, so pods are rolled for it.
 VOLUME_ANNOTATION = f"{PREFIX}/volume"
-#: On a node, beside the mount's label: whoever recreates a machine changes its generation in the inventory.
-GENERATION_ANNOTATION = f"{PREFIX}/generation"
 #: In a controller's selector only: tells the pods of one template from those of the next while both run.
 TEMPLATE_LABEL = f"{PREFIX}/template"
 
@@ -24,11 +22,23 @@ FOREIGN_ANNOTATION = f"{PREFIX}/namespace"
 FOREIGN = "made-by-others"
 #: hostPath, which is how pods reach the mount, is refused by the baseline and restricted profiles.
 PRIVILEGED = "pod-security.kubernetes.io/enforce=privileged"
+#: On a node: Pulumi takes back what somebody else changed of its label. Source: pulumi.com, "Server-Side Apply".
+FORCE_ANNOTATION = "pulumi.com/patchForce"
 
 
 def mounted_label(stack: str) -> str:
     """Key of the label that says "this stack has mounted its volume on this node" (only Pulumi writes it)."""
     return f"{PREFIX}/mounted.{stack}"
+
+
+def generation_annotation(stack: str) -> str:
+    """Key of a node's annotation, beside the label: the ``generation`` of the machine that was mounted on."""
+    return f"{PREFIX}/generation.{stack}"
+
+
+def on_node(stack: str) -> tuple[str, ...]:
+    """The keys of all that the stack writes on a node."""
+    return (mounted_label(stack), generation_annotation(stack), FORCE_ANNOTATION)
 
 
 def placement(stack: str) -> Mapping[str, str]:

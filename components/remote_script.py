@@ -1,7 +1,7 @@
 """A shell script of ours and its arguments, as the command line that runs it on a minion.
 
-The only place in the program that quotes. Everything a user configures travels as one argument, so nothing
-of it is ever shell text.
+This module and connectors/login_shell.py are the only places that quote. Everything a user configures travels as one
+argument, so nothing of it is ever shell text.
 """
 
 from __future__ import annotations
@@ -12,21 +12,19 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
+from connectors.login_shell import announced, check_words, command_line
+
 _SCRIPTS = Path(__file__).with_name("scripts")
 _READ_WHOLE = 'GLUSTERFARM_SCRIPT=$(cat) && eval "$GLUSTERFARM_SCRIPT"'
 _NAME = re.compile(r"[a-z][a-z0-9_]*")
 
 
 def argv(*words: str) -> str:
-    """Give the command line in which a POSIX shell finds exactly these words.
+    """Give the command line in which a POSIX shell, as on the deployer's side, finds exactly these words.
 
     Raises ValueError for a word with a NUL byte, which no command line can carry, and for no words at all.
     """
-    if not words:
-        raise ValueError("a command line needs at least one word")
-    for position, word in enumerate(words):
-        if "\0" in word:
-            raise ValueError(f"word {position} of a command line holds a NUL byte: {word!r}")
+    check_words(words)
     return shlex.join(words)
 
 
@@ -63,18 +61,18 @@ class RemoteScript:
 
         One stdin serves create, update and delete, so the text is in the state once per copy, not per verb.
         """
-        return argv(*_root(sudo), "sh", "-s", "--", verb, *args)
+        return command_line(*_root(sudo), "sh", "-s", "--", verb, *args)
 
     def resident(self, verb: str, *args: str, sudo: bool) -> str:
         """Like `over_stdin`, for a script that may leave itself on the minion: it finds its text in a variable.
 
         It is read whole before any of it runs.
         """
-        return argv(*_root(sudo), "sh", "-c", _READ_WHOLE, self.name, verb, *args)
+        return command_line(*_root(sudo), "sh", "-c", _READ_WHOLE, self.name, verb, *args)
 
     def inline(self, verb: str, *args: str, sudo: bool) -> str:
-        """Give the command line that carries the script itself: stdin is free for data."""
-        return argv(*_root(sudo), "sh", "-c", self.text, self.name, verb, *args)
+        """Give the announced command line that carries the script itself: stdin is free for data."""
+        return announced(*_root(sudo), "sh", "-c", self.text, self.name, verb, *args)
 
 
 def _root(sudo: bool) -> tuple[str, ...]:

@@ -23,23 +23,27 @@ class Survey:
     """What the cluster says.
 
     ``is_foreign``: the namespace was there before the stack; it is used as it is. ``cluster_ip`` ('' for none) and
-    ``node_ports`` are those of the Service that is live; nothing is known of it without ``service_known``.
+    ``node_ports`` are those of the Service that is live; nothing is known of it without ``service_known``. ``mounted``
+    are the nodes that carry the label of the stack's mount.
     """
 
     is_foreign: bool
     service_known: bool
     cluster_ip: str
     node_ports: frozenset[int]
+    mounted: frozenset[str]
 
 
 def survey(settings: Settings, content: LocalContent, *, pods: str, service: str) -> Survey:
     """Ask the cluster, in previews too. ``pods`` and ``service`` are the names of the two components.
 
-    Raises RunError for what the namespace forbids. An update raises it, too, when the cluster does not answer: nothing
-    is changed then. A preview warns.
+    Raises RunError for a minion whose node does not exist, and for what the namespace forbids. An update raises it,
+    too, when the cluster does not answer: nothing is changed then. A preview warns.
     """
     found = _asked(settings, _request(settings, content, pods, service))
     namespace = settings.kubernetes.namespace
+    if found["no_nodes"]:
+        raise pulumi.RunError("nothing was changed:" + "".join(f"\n  - {it}" for it in found["no_nodes"]))
     if found["forbidden"]:
         raise pulumi.RunError(_forbidden(namespace, found["forbidden"]))
     if pulumi.runtime.is_dry_run():
@@ -52,6 +56,7 @@ def survey(settings: Settings, content: LocalContent, *, pods: str, service: str
         service_known=found["service_known"],
         cluster_ip=found["cluster_ip"],
         node_ports=frozenset(found["node_ports"]),
+        mounted=frozenset(found["mounted"]),
     )
 
 
@@ -93,6 +98,8 @@ def _request(settings: Settings, content: LocalContent, pods: str, service: str)
         "service": service,
         "service_spec": web_spec.spec(settings.service, selector, php.port),
         "preview": pulumi.runtime.is_dry_run(),
+        "label": labels.mounted_label(settings.stack),
+        "nodes": {minion.name: minion.node for minion in settings.minions},
     }
 
 

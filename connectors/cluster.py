@@ -9,6 +9,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from connectors.kubeconfig import SETTINGS, KubeconfigError, client_settings, way_of
+
 _TIMEOUT_SECONDS = 10
 _NOT_FOUND = 404
 _TOO_MANY = 429
@@ -58,27 +60,29 @@ def chosen_cluster(options: argparse.Namespace) -> Cluster:
 class Cluster:
     """One namespace of a cluster; ``core`` is its core API, whose methods are given to ``ask``."""
 
-    def __init__(self, *, kubeconfig: Path, context: str | None, namespace: str) -> None:
-        """Read ``kubeconfig``. Raises ClusterError."""
+    def __init__(
+        self,
+        *,
+        kubeconfig: Path,
+        context: str | None,
+        namespace: str,
+        named_by: tuple[str, str] = SETTINGS,
+    ) -> None:
+        """Read ``kubeconfig``; ``named_by`` is what names file and context to a user. Raises ClusterError."""
         # Two seconds of import, which a command that fails earlier need not pay.
-        from kubernetes import client, config  # noqa: PLC0415
+        from kubernetes import client  # noqa: PLC0415
 
         self.namespace = namespace
         self._kubeconfig = kubeconfig
         if not kubeconfig.is_file():
-            raise ClusterError(f"kubeconfig {kubeconfig} is no file; correct kubernetes.kubeconfig")
-        settings = client.Configuration()
+            raise ClusterError(f"kubeconfig {kubeconfig} is no file; correct {named_by[0]}")
         try:
-            config.load_kube_config(  # type: ignore[no-untyped-call]
-                config_file=str(kubeconfig), context=context, client_configuration=settings, persist_config=False
-            )
-        except Exception as error:  # noqa: BLE001 (yaml, the client's own and plain errors alike)
-            reason = " ".join(str(error).split())
-            raise ClusterError(
-                f"kubeconfig {kubeconfig} cannot be used ({reason}); correct kubernetes.kubeconfig or .context"
-            ) from None
+            settings = client_settings(kubeconfig, context, named_by=named_by)
+        except KubeconfigError as error:
+            raise ClusterError(f"kubeconfig {kubeconfig} cannot be used: {error}") from None
         self._troubled: float | None = None  # since when
         settings.retries = False
+        self._way = way_of(settings)
         self.core: Any = client.CoreV1Api(client.ApiClient(settings))
 
     def ask(self, what: str, question: Callable[..., Any], *arguments: str, **options: object) -> dict[str, Any]:
@@ -142,7 +146,7 @@ class Cluster:
             ) from None
         except HTTPError as error:
             raise UnreachableError(
-                f"the cluster of {self._kubeconfig} does not answer ({' '.join(str(error).split())});"
+                f"the cluster of {self._kubeconfig} does not answer{self._way} ({' '.join(str(error).split())});"
                 " check that its API server is up and reachable from here"
             ) from None
 

@@ -1,5 +1,7 @@
 """``python -m connectors.reach --minion ENTRY``: sees that a minion's SSH server answers, in 15 s or not at all.
 
+With ``--node`` it also verifies that the minion is the machine of that Kubernetes node (``cluster.identity``).
+
 GlusterMount runs it before each mount, and a drain looks likewise before an unmount: what Pulumi's provider bounds is
 the TCP connection alone (pulumi-command 1.2.1, ``connection.go``). It waits for ever for a server that takes one and is
 silent, as on a machine out of memory, and through a bastion for as long as that dials.
@@ -11,6 +13,7 @@ hundred of these commands. Through one somebody has to log in.
 from __future__ import annotations
 
 import argparse
+import asyncio
 import json
 import math
 import socket
@@ -20,7 +23,10 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
+from cluster import identity
+from connectors.cluster import Cluster, ClusterError, add_cluster_options, chosen_cluster
 from connectors.ending import end
+from connectors.login_shell import announced
 
 TIMEOUT_SECONDS = 15
 _GREETING = b"SSH-"
@@ -59,6 +65,34 @@ def reach(entry: str) -> str:
 
         raise UnreachedError(f"minion {name}: {host}:{port} {'; '.join(explain(error, TIMEOUT_SECONDS))}") from None
     return name
+
+
+def verify(entry: str, node: str, cluster: Callable[[], Cluster]) -> str:
+    """Verify that the minion of ``entry``, which answers, is the machine of ``node``; give a warning, or ''.
+
+    Raises UnreachedError, ClusterError, IdentityError.
+    """
+    from connectors import ssh  # noqa: PLC0415 (a second of imports, for those who ask only)
+    from settings import Minion  # noqa: PLC0415
+
+    minion = Minion.model_validate(json.loads(entry))
+    known = identity.nodes(cluster())
+    if reason := identity.missing(minion.name, node, known):
+        raise identity.IdentityError(reason)
+
+    async def machine() -> identity.Machine:
+        connection = await ssh.connect(minion, timeout=TIMEOUT_SECONDS)
+        async with connection:
+            # As the mount will be run: what the login or sudo has against that is an error before anything changes.
+            sudo = () if minion.user == "root" else ("sudo", "-n")
+            question = announced(*sudo, "sh", "-c", identity.QUESTION)
+            answer = await ssh.run(connection, question, timeout=TIMEOUT_SECONDS)
+        return identity.Machine.of(answer.stdout.decode("utf-8", errors="replace"), minion.host)
+
+    try:
+        return identity.verify(minion.name, node, asyncio.run(machine()), known)
+    except ssh.ConnectError as error:
+        raise UnreachedError(str(error)) from None
 
 
 def _again(look: Callable[[float], None]) -> None:
@@ -113,9 +147,7 @@ def _listen(connection: socket.socket, until: float) -> None:
 
 def _login(minion: Mapping[str, Any]) -> Callable[[float], None]:
     """What logs in and out again until a time, or raises UnreachedError."""
-    import asyncio  # noqa: PLC0415 (these take a second, so only where they are needed)
-
-    from connectors import ssh  # noqa: PLC0415
+    from connectors import ssh  # noqa: PLC0415 (it takes a second, so only where it is needed)
     from settings import Minion  # noqa: PLC0415
 
     entry = Minion.model_validate(minion)
@@ -135,18 +167,24 @@ def _login(minion: Mapping[str, Any]) -> Callable[[float], None]:
 
 
 def main(words: Sequence[str] | None = None) -> int:
-    """Run the command; give its exit status: 0 reached, 1 not reached, 2 used wrongly."""
+    """Run the command; give its exit status: 0 reached, 1 not reached or another machine, 2 used wrongly."""
     parser = argparse.ArgumentParser(
         prog="python -m connectors.reach", description="See that a minion's SSH server answers, or say why not."
     )
     add_entry_option(parser, required=True)
     parser.add_argument("--before", default="", help="what is to be done there: another one is another look")
+    parser.add_argument("--node", help="the Kubernetes node that the minion must be")
+    add_cluster_options(parser, required=False)
     options = parser.parse_args(words)
+    if options.node and not (options.kubeconfig and options.namespace):
+        parser.error("--node needs --kubeconfig and --namespace")
     try:
         name = reach(options.minion)
+        if options.node and (warning := verify(options.minion, options.node, lambda: chosen_cluster(options))):
+            print(f"warning: {warning}", file=sys.stderr)
     except EntryError as error:
         parser.error(str(error))
-    except UnreachedError as error:
+    except (UnreachedError, ClusterError, identity.IdentityError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:

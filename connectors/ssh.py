@@ -16,7 +16,9 @@ from dataclasses import dataclass
 
 import asyncssh
 
+from connectors.command_start import MARK_LINE, after_mark, refusal
 from connectors.keys import UnusableKeyError, private_keys
+from connectors.login_shell import is_announced
 from settings import Bastion, Minion
 
 _KEEPALIVE_SECONDS = 15  # a minion that vanished without a word is noticed after three of these
@@ -39,6 +41,15 @@ _watchers: set[asyncio.Task[None]] = set()
 
 class ConnectError(Exception):
     """A minion could not be reached, or was lost. Names it, host:port, the reason and the remedy."""
+
+
+class NotRunError(ConnectError):
+    """sshd let us in, and what ran there was not our command. Names the minion, the ``reason`` and the ``remedy``."""
+
+    def __init__(self, minion: str, reason: str, remedy: str) -> None:
+        super().__init__(f"minion {minion}: {reason}; {remedy}")
+        self.reason = reason
+        self.remedy = remedy
 
 
 async def connect(minion: Minion, *, timeout: float = 15) -> asyncssh.SSHClientConnection:
@@ -219,6 +230,9 @@ async def run(
     any it is given up on. Raises ConnectError then, and when the connection is lost; an exit status is never
     an error here. An exception of the ``input`` iterable closes the channel and is passed on. Where sshd allows no more
     commands at a time (MaxSessions, 10 by default) the end of another one is waited for.
+
+    Of an announced command (connectors/login_shell.py) the result leaves out what its login printed before. Raises
+    NotRunError when it never began, whatever the exit status.
     """
     async with _started(connection, command, timeout, ends=True) as process:
         moved = time.monotonic()
@@ -253,7 +267,7 @@ async def run(
             await asyncio.wait({work})
             with contextlib.suppress(BaseException):
                 work.result()  # looked at, so that asyncio does not report it as forgotten
-        return _result(connection, process, stdout, stderr)
+        return _result(connection, process, stdout, stderr, line=command)
 
 
 @asynccontextmanager
@@ -267,7 +281,9 @@ async def hold(
     gives its result. Raises ConnectError as ``run`` does.
     """
     async with _started(connection, command, timeout, ends=False) as process:
-        line = await asyncio.wait_for(process.stdout.readline(), timeout)
+        before = await asyncio.wait_for(_until_mark(process.stdout), timeout) if is_announced(command) else b""
+        has_begun = not is_announced(command) or before.endswith(MARK_LINE)
+        line = await asyncio.wait_for(process.stdout.readline(), timeout) if has_begun else b""
         if line:
             alive = asyncio.ensure_future(_beat(process.stdin))
             try:
@@ -279,7 +295,15 @@ async def hold(
         else:
             stderr = await asyncio.wait_for(process.stderr.read(), timeout)
             await asyncio.wait_for(process.wait_closed(), timeout)
-            yield _result(connection, process, b"", stderr)
+            yield _result(connection, process, before, stderr, line=command)
+
+
+async def _until_mark(stdout: asyncssh.SSHReader[bytes]) -> bytes:
+    """What comes before the mark, and the mark; or all there is, without one."""
+    try:
+        return await stdout.readuntil(MARK_LINE)
+    except asyncio.IncompleteReadError as error:
+        return error.partial + await stdout.read()
 
 
 async def _beat(stdin: asyncssh.SSHWriter[bytes]) -> None:
@@ -348,10 +372,21 @@ def _result(
     process: asyncssh.SSHClientProcess[bytes],
     stdout: bytes,
     stderr: bytes,
+    *,
+    line: str,
 ) -> Result:
+    minion = minion_of(connection)
     if process.returncode is None:
-        raise ConnectError(f"minion {minion_of(connection)}: the connection was lost while a command ran; run again")
-    return Result(exit_status=process.returncode, stdout=stdout, stderr=stderr.decode("utf-8", errors="replace"))
+        raise ConnectError(f"minion {minion}: the connection was lost while a command ran; run again")
+    status, said = process.returncode, stderr
+    if is_announced(line):
+        written = after_mark(stdout)
+        if written is None:
+            user = str(connection.get_extra_info("username", "?"))
+            text = stderr.decode("utf-8", errors="replace")
+            raise NotRunError(minion, *refusal(line, user=user, status=status, stdout=stdout, stderr=text))
+        stdout, said = written, after_mark(stderr) or b""
+    return Result(exit_status=status, stdout=stdout, stderr=said.decode("utf-8", errors="replace"))
 
 
 async def _chunks(data: bytes | AsyncIterable[bytes]) -> AsyncIterator[bytes]:

@@ -1,5 +1,8 @@
 """``python -m drain``: deletes a farm's pods on one node and waits until they are gone.
 
+With ``--unlabel`` the farm's marks come off the node first, so that no pod starts there again. The program does not
+leave that to the NodePatch: the provider would create an empty Node in place of one that is gone.
+
 With ``--minion`` it then sees that its machine answers, for whoever comes next to unmount there waits for it for ever.
 
 One line of JSON on stdout, the reason of a failure on stderr. What cannot have pods any more (a node, a namespace or a
@@ -52,6 +55,8 @@ def main(words: Sequence[str] | None = None) -> int:
 def _drain(options: argparse.Namespace) -> list[str]:
     try:
         node = Node(cluster=chosen_cluster(options), name=options.node, selector=options.selector)
+        if options.unlabel:
+            node.unlabel(options.unlabel)
         return node.drain(options.timeout)
     except (NotThereError, UnreachableError) as error:
         print(f"warning: node {options.node} is not drained: {error}", file=sys.stderr)
@@ -66,6 +71,9 @@ def _parser() -> argparse.ArgumentParser:
     add_entry_option(parser, required=False)
     parser.add_argument("--node", required=True, help="the node's name")
     parser.add_argument("--selector", required=True, help="the labels of the farm's pods, KEY=VALUE joined by commas")
+    parser.add_argument(
+        "--unlabel", action="append", metavar="KEY", help="a label or annotation that is removed from the node first"
+    )
     parser.add_argument(
         "--timeout", type=float, default=TIMEOUT_SECONDS, help=f"seconds to wait for them (default: {TIMEOUT_SECONDS})"
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,6 +24,12 @@ class Node:
     cluster: Cluster
     name: str
     selector: str
+
+    def unlabel(self, keys: Sequence[str]) -> None:
+        """Remove the labels and annotations of these ``keys``; raises what ``Cluster.ask`` does."""
+        gone = dict.fromkeys(keys)
+        body = {"metadata": {"labels": gone, "annotations": gone}}
+        self.cluster.ask(f"a change of node {self.name}", self.cluster.core.patch_node, self.name, body=body)
 
     def drain(self, timeout: float) -> list[str]:
         """Delete the pods and wait ``timeout`` seconds until none is left; give the names of those that were there.

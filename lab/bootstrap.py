@@ -25,7 +25,7 @@ from lab.steps import Step, Steps
 LOCK = Path("requirements") / "dev.txt"
 DIGEST = ".lock-digest"
 
-# What the lab runs on the host, and the package each comes with.
+# What the lab and its tests run on the host, and the package each comes with.
 PROGRAMS = {
     "mmdebstrap": "mmdebstrap",
     "systemd-nspawn": "systemd-container",
@@ -34,6 +34,10 @@ PROGRAMS = {
     "ssh": "openssh-client",
     "ssh-agent": "openssh-client",
     "ssh-keygen": "openssh-client",
+    # Login shells that a minion's user may have.
+    "bsd-csh": "csh",
+    "fish": "fish",
+    "tcsh": "tcsh",
 }
 FILES = {"/usr/share/keyrings/debian-archive-keyring.gpg": "debian-archive-keyring"}
 # What Debian packs apart from its python3; a Python from elsewhere has them.

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import NoReturn
 from xml.etree import ElementTree
 
-from components.remote_script import argv
+from connectors.login_shell import announced
 from connectors.ssh import ConnectError, connect, run
 from ops.endpoints import Endpoint, endpoint_of
 from ops.look import CONNECT_SECONDS, first_line
@@ -54,7 +54,7 @@ def command(mount: Mount) -> str:
     """The command line that asks the servers, the one first that the mount asks first."""
     root = ("sudo", "-n") if mount.sudo else ()
     script = CLIENTS.read_text(encoding="utf-8")
-    return argv(*root, "sh", "-c", script, "clients", mount.volume, *mount.servers)
+    return announced(*root, "sh", "-c", script, "clients", mount.volume, *mount.servers)
 
 
 def read(xml: bytes) -> tuple[Client, ...]:

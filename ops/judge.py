@@ -71,6 +71,10 @@ def _unseen(mount: Mount, why: Unseen) -> Finding:
             found=f"that it cannot be reached: {reason}",
             remedy=f"{remedy or 'look at it'}; for planned work write state: down into the inventory",
         )
+    if why.what == "login":
+        return _finding(
+            mount, "look", wanted="a script that runs there as root", found=quoted(why.reason), remedy=why.remedy
+        )
     if why.what == "script":
         return _finding(
             mount,

@@ -10,8 +10,8 @@ from typing import Any
 
 import asyncssh
 
-from components.remote_script import argv
-from connectors.ssh import ConnectError, Result, run
+from connectors.login_shell import announced
+from connectors.ssh import ConnectError, NotRunError, Result, run
 from ops.endpoints import Connection, connection_of
 from ops.recorded import Mount
 
@@ -38,16 +38,19 @@ class Seen:
 
 @dataclass(frozen=True, kw_only=True)
 class Unseen:
-    """Why nothing is known of a minion: ``what`` failed ("reach", "look", "script"), and the ``reason``."""
+    """Why nothing is known of a minion: ``what`` failed ("reach", "login", "look", "script"), and the ``reason``."""
 
     what: str
     reason: str
+    remedy: str = ""
 
 
 async def look(connection: asyncssh.SSHClientConnection, mount: Mount) -> Seen | Unseen:
     """Compare a minion with its recorded ``mount``, without changing anything; bounded in time, raises nothing."""
     try:
         return _seen(await run(connection, command(mount), input=mount.script.encode(), timeout=SILENT_SECONDS))
+    except NotRunError as error:
+        return Unseen(what="login", reason=error.reason, remedy=error.remedy)
     except ConnectError as error:
         return unreached(mount.minion, error)
 
@@ -60,7 +63,7 @@ def unreached(minion: str, error: ConnectError) -> Unseen:
 def command(mount: Mount) -> str:
     """The command line that compares; the recorded script travels on its stdin."""
     root = ("sudo", "-n") if mount.sudo else ()
-    return argv(*root, "sh", "-c", COMPARE.read_text(encoding="utf-8"), "compare", *mount.arguments)
+    return announced(*root, "sh", "-c", COMPARE.read_text(encoding="utf-8"), "compare", *mount.arguments)
 
 
 def _seen(result: Result) -> Seen | Unseen:
@@ -73,7 +76,7 @@ def _seen(result: Result) -> Seen | Unseen:
         status, client, *rest = [json.loads(line) for line in result.stdout.decode(errors="replace").splitlines()]
         connections = tuple(connection_of(text) for text in client["connections"])
     except (ValueError, LookupError, TypeError):
-        return Unseen(what="look", reason="it is no answer: is something printed by the shell's start-up files?")
+        return Unseen(what="look", reason="its answer cannot be read")
     return Seen(
         status=status,
         files=tuple(line for line in rest if "file" in line),

@@ -11,7 +11,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from components.labels import FORCE_ANNOTATION
 from components.remote_script import RemoteScript, argv
+from connectors.login_shell import words_of
 from ops.errors import OpsError
 from publisher.remote import Place
 
@@ -35,7 +37,7 @@ class Call:
 def call_of(script: RemoteScript, command_line: str) -> Call | None:
     """The call that ``script.resident`` made ``command_line`` of; None when it made no such line."""
     try:
-        words = shlex.split(command_line)
+        words = words_of(command_line)
     except ValueError:
         return None
     marker = script.name
@@ -216,8 +218,10 @@ def _published(resource: Mapping[str, Any], intent: str) -> Published | None:
 
 
 def _said(resource: Mapping[str, Any]) -> Mapping[str, Any]:
+    printed = str((resource.get("outputs") or {}).get("stdout") or "").strip()
     try:
-        said = json.loads((resource.get("outputs") or {}).get("stdout") or "{}")
+        # A start-up file of the login shell may have printed lines before ours.
+        said = json.loads(printed.rpartition("\n")[2] or "{}")
     except ValueError:
         return {}
     return said if isinstance(said, dict) else {}
@@ -229,5 +233,6 @@ def _label(resource: Mapping[str, Any]) -> Label:
         urn=resource["urn"],
         node=metadata["name"],
         labels=metadata.get("labels") or {},
-        annotations=metadata.get("annotations") or {},
+        # Pulumi's own one says how it writes, and is another stack's as well.
+        annotations={key: it for key, it in (metadata.get("annotations") or {}).items() if key != FORCE_ANNOTATION},
     )

@@ -8,6 +8,7 @@ import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from connectors.login_shell import announced, words_of
 from connectors.ssh import ConnectError, connect, run
 from ops.content import distrust
 from ops.farm import Stack
@@ -65,7 +66,8 @@ async def _mount(minion: Minion, mount: Mount) -> Repair:
     try:
         connection = await connect(minion, timeout=CONNECT_SECONDS)
         async with connection:
-            result = await run(connection, mount.command, input=mount.script.encode(), timeout=_MOUNT_SECONDS)
+            command = announced(*words_of(mount.command))
+            result = await run(connection, command, input=mount.script.encode(), timeout=_MOUNT_SECONDS)
     except ConnectError as error:
         return Repair(minion=minion.name, what="mount", did="", error=plain(str(error)))
     if result.exit_status != 0:

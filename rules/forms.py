@@ -9,15 +9,27 @@ import base64
 import ipaddress
 import posixpath
 import re
+import stringprep
+import unicodedata
 from typing import Final
 
 _SSH_PUBLIC_PARTS: Final = {"ssh-ed25519": 2, "ssh-rsa": 3} | {f"ecdsa-sha2-nistp{bits}": 3 for bits in (256, 384, 521)}
 _ED25519_BYTES: Final = 32
+_IPV6: Final = 6
 
 _SYSTEM_DIRECTORIES: Final = re.compile("/(home|lost[+]found|media|mnt|opt|root|srv|var(/(cache|lib|log|spool|www))?)?")
 _SYSTEM_TREES: Final = re.compile(
     "/(bin|boot|dev|etc|lib|lib32|lib64|libx32|proc|run|sbin|sys|tmp|usr"
     "|var/(lock|run|tmp|lib/(containerd|docker|glusterd|kubelet)))(/.*)?"
+)
+
+#: What RFC 4013 forbids in a login name, besides what is not printable.
+_NOT_IN_LOGINS: Final = (
+    stringprep.in_table_a1,
+    stringprep.in_table_b1,
+    stringprep.in_table_c6,
+    stringprep.in_table_c7,
+    stringprep.in_table_c8,
 )
 
 #: What an image has nothing to put in place of, were it hidden by a mount.
@@ -36,17 +48,47 @@ _SAME_OPTION: Final = {"auto-unmount": "auto_unmount"} | dict.fromkeys(
 
 
 def host(value: str) -> str | None:
-    """Flaws of a host name or an IP address: "port", "label", "number"."""
+    """Flaws of a host name or an IP address: "port", "label", "number", "zone".
+
+    An underscore is not in RFC 1123, but resolvers accept it and machines are named so.
+    """
+    if "%" in value:
+        return "zone"
     try:
-        ipaddress.ip_address(value)
+        address = ipaddress.ip_address(value)
     except ValueError:
-        label = r"(?!-)[A-Za-z0-9-]{1,63}(?<!-)"
-        if ":" in value:
+        label = r"(?!-)[A-Za-z0-9_-]{1,63}(?<!-)"
+        if re.search(r"[:\[\]]", value):
             return "port"
         if not re.fullmatch(rf"{label}(\.{label})*", value):
             return "label"
         return "number" if value.rpartition(".")[2].isdigit() else None
-    return None
+    return "zone" if address.version == _IPV6 and address.is_link_local else None
+
+
+def login(value: str) -> str | None:
+    """Flaws of a login name: "control", "spaces", "colon", "option", "characters"."""
+    if not value.isprintable():
+        return "control"
+    if value != value.strip():
+        return "spaces"
+    if ":" in value:
+        return "colon"
+    if value[0] == "-":
+        return "option"
+    return None if _is_prepared(value) else "characters"
+
+
+def _is_prepared(text: str) -> bool:
+    """Whether SASLprep (RFC 4013), which one of our SSH programs applies and the other does not, changes nothing."""
+    if unicodedata.ucd_3_2_0.normalize("NFKC", text) != text:
+        return False
+    if any(is_in(it) for it in text for is_in in _NOT_IN_LOGINS):
+        return False
+    if not any(map(stringprep.in_table_d1, text)):
+        return True
+    ends = stringprep.in_table_d1(text[0]) and stringprep.in_table_d1(text[-1])
+    return ends and not any(map(stringprep.in_table_d2, text))
 
 
 def host_slip(value: str) -> str | None:

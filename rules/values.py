@@ -15,14 +15,16 @@ from rules.rule import Rule
 _NOT_A_HOST: Final = {
     "port": "a port has a key of its own, and an IPv6 address is written without brackets",
     "label": "its parts between the dots must have 1 to 63 characters, and no hyphen at either end",
+    "zone": "a link-local address is valid on one network interface of one machine only. Write the machine's host name "
+    "or an address that every deployer can reach",
     "number": "it ends in a number as an IPv4 address does, and is none",
 }
 Host = Annotated[
     str,
     Rule(
-        "a host name (RFC 1123) or an IP address",
+        "a host name or an IP address",
         "10.0.0.11",
-        "[A-Za-z0-9.:-]+",
+        r"[A-Za-z0-9._:%\[\]-]+",
         flaw=forms.host,
         slip=forms.host_slip,
         reasons={
@@ -57,10 +59,19 @@ HttpPort = Annotated[int, Strict(), Field(ge=1, le=65535), Rule(_PORT, 80)]
 User = Annotated[
     str,
     Rule(
-        "a login name: a small letter or _, then small letters, digits, _ and -, at most 32 together",
+        "a login name that sshd accepts, at most 256 characters long and without the characters that the ssh command "
+        "refuses: quotes, brackets and ; & | < > * ?",
         "farm",
-        "[a-z_][a-z0-9_-]*",
-        longest=32,
+        r"""[^\0'"`;&|<>*?(){}\[\]]+""",
+        longest=256,
+        flaw=forms.login,
+        reasons={
+            "control": "control characters are not allowed in a login name",
+            "spaces": "a login name may not begin or end with a space",
+            "colon": "a login name has no colon. Write the host and the port into keys of their own",
+            "option": "a login name may not begin with a hyphen",
+            "characters": "SSH programs send some of its characters in different ways (RFC 4013)",
+        },
     ),
 ]
 ED25519: Final = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIPxmVTlfJaYGSGjkMeD+4SKFDnfNYs0OrQdZJPFzS7ve"
@@ -167,7 +178,11 @@ _FILE: Final[dict[str, Any]] = {
 }
 InventoryPath = Annotated[
     str,
-    Rule("the path of an inventory file, seen from the project's directory", "inventory/prod.yaml", **_FILE),
+    Rule(
+        "the path of an inventory file, seen from the project's directory (`python -m ops inventory import` makes one)",
+        "inventory/prod.yaml",
+        **_FILE,
+    ),
 ]
 Directory = Annotated[
     str, Rule("the path of a directory to publish, seen from the project's directory", "content", **_FILE)

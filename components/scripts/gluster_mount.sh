@@ -6,12 +6,14 @@
 #   update  the same arguments            the same, for an owner that has the mount already
 #   unmount OWNER VOLUME MOUNTPATH MINION
 #   status  VOLUME MOUNTPATH MINION         changes nothing
-#   heal    VOLUME MOUNTPATH MINION         mounts anew what is dead or gone; run by a timer that mount sets up
-#   watch   VOLUME MOUNTPATH MINION         waits for the next heal, less long when the client ends
+#   heal    VOLUME MOUNTPATH                mounts anew what is dead or gone; run by a timer that mount sets up
+#   watch   VOLUME MOUNTPATH                waits for the next heal, less long when the client ends
+#
+# mount and update leave everything as it was when they fail: see "a change that fails".
 #
 # OWNER is "stack/minion": a mount stays until its last owner unmounts it. When Pulumi replaces a mount, it has the new
 # one made (mount) and then the old one deleted (unmount), both in the same words; hence the two verbs. BACKUPS is colon-joined, OPTIONS comma-joined;
-# either may be empty. GENERATION is not looked at: it only makes the command line of a recreated machine another one.
+# either may be empty. Which server is asked first depends on the machine, not on its name: two stacks may have two names for it. GENERATION is not looked at: it only makes the command line of a recreated machine another one.
 #
 # Success: exit 0 and one line of JSON. Failure: exit 1 and "glusterfarm: MINION: what is wrong: what to do" on stderr,
 # then what the package manager or the Gluster client said last.
@@ -33,14 +35,17 @@ HEAL_SECONDS=5   # between two runs of heal, while the client lives
 WRITTEN='# Written by glusterfarm; owners and settings are in /etc/glusterfarm/mounts.'
 SCRIPT=${GLUSTERFARM_SCRIPT-} # its own text, when whoever started it gave it that: then mount sets up heal
 MINION='?' OUT=/dev/null PROBE_NOTE=/dev/null SERVERS='' UNIT='' # until the arguments say more
-ANSWER='' GUARD=none ENDED='' EVIDENCE='' HEALING=false CHANGING=false
+ANSWER='' GUARD=none ENDED='' EVIDENCE='' HEALING=false CHANGING=false AFTERWARDS='' DEPLOYER=''
 
 # --- telling ---------------------------------------------------------------------------------------------------------
 
 fail() { # WHAT REMEDY
     # Once: what goes wrong while cleaning up is not what went wrong.
-    [ "$CHANGING" = false ] || { CHANGING=false && evidence && clean_up; }
-    printf 'glusterfarm: %s: %s: %s\n' "$MINION" "$1" "$2" >&2
+    case $CHANGING in
+        trial) CHANGING=false && evidence ;;
+        true) CHANGING=false && evidence && clean_up ;;
+    esac
+    printf 'glusterfarm: %s: %s: %s%s\n' "$MINION" "$1" "$2" "$AFTERWARDS" >&2
     [ -z "$EVIDENCE" ] || printf '%s\n' "$EVIDENCE" >&2
     exit 1
 }
@@ -82,7 +87,7 @@ plain() { # WHAT ALLOWED VALUE
 use_mount() { # VOLUME MOUNTPATH MINION
     plain 'the minion name' '._-' "$3" && MINION=$3
     plain 'the volume' '._-' "$1" && VOLUME=$1
-    plain 'the mount path' '._/@%+=:-' "$2" && MOUNT=$2
+    plain 'the mount path' '._/@%+=:-' "$2" && MOUNT=$2 PLACE=$2
     case $MOUNT/ in
         // | [!/]* | *//* | */./* | */../*)
             fail "the mount path '$MOUNT' cannot be used" 'give an absolute path, not /, without //, . and ..' ;;
@@ -94,6 +99,7 @@ use_mount() { # VOLUME MOUNTPATH MINION
     KEY=$(encode "${MOUNT#/}")
     STATE=/etc/glusterfarm/mounts/$KEY
     NOTES=/run/glusterfarm/mounts/$KEY
+    BESIDE=/run/glusterfarm/beside/$KEY CHANGE=$STATE/change
     ROTATE=/etc/logrotate.d/glusterfarm-$KEY
     # Not in /var/log/glusterfs itself: there the distribution rotates *.log, and logrotate skips a file named twice.
     LOG=/var/log/glusterfs/glusterfarm/$KEY.log
@@ -102,9 +108,22 @@ use_mount() { # VOLUME MOUNTPATH MINION
     UNITS=/etc/systemd/system UNIT_FILE=/etc/systemd/system/$UNIT HEALER=glusterfarm-heal-${UNIT%.mount}
 }
 
+# What the journal calls this machine. A stack's name for it would make the healing unit another stack's, too.
+machine() { uname -n | tr -c 'A-Za-z0-9._\n-' _; }
+
 use_owner() {
     plain 'the owner' '._/@-' "$1"
     OWNER=$1 OWNER_FILE=$STATE/owners/$(encode "$1") REPLACED=$NOTES/replaced-$(encode "$1")
+}
+
+# The servers in the order in which this machine asks them: no server is to take every mount.
+use_servers() { # PRIMARY BACKUPS OPTIONS
+    servers=$1${2:+:$2}
+    turns=$(($(cat /etc/machine-id 2>/dev/null | cksum | cut -d ' ' -f 1) % $(printf '%s' "$servers" | tr : '\n' | grep -c '')))
+    while [ "$turns" -gt 0 ]; do
+        servers=${servers#*:}:${servers%%:*} turns=$((turns - 1))
+    done
+    case $servers in *:*) use_source "${servers%%:*}" "${servers#*:}" "$3" ;; *) use_source "$servers" '' "$3" ;; esac
 }
 
 use_source() { # PRIMARY BACKUPS OPTIONS
@@ -138,11 +157,11 @@ lock() { # SECONDS to wait
     trap 'rm -f "$OUT"' EXIT
 }
 
-# What is mounted at MOUNT, the topmost: DEVICE ROOT FLAGS FSTYPE SOURCE; 1 when nothing is. mountinfo writes blanks in
+# What is mounted at PLACE (MOUNT, or BESIDE for a trial), the topmost: DEVICE ROOT FLAGS FSTYPE SOURCE; 1 when nothing is. mountinfo writes blanks in
 # octal; a plain path has none, so it compares as it stands.
 find_mount() {
     DEVICE='' ROOT='' FLAGS='' FSTYPE='' SOURCE=''
-    line=$(awk -v path="$MOUNT" '$5 == path { last = $0 } END { print last }' /proc/self/mountinfo)
+    line=$(awk -v path="$PLACE" '$5 == path { last = $0 } END { print last }' /proc/self/mountinfo)
     [ -n "$line" ] || return 1
     read -r _ _ DEVICE ROOT _ FLAGS _ <<-END
 		$line
@@ -178,11 +197,12 @@ probe() {
 }
 
 asked_by_another() {
+    [ "$PLACE" = "$MOUNT" ] || return 1
     { read -r asking <"$NOTES/probe" && read -r name <"/proc/$asking/comm" && [ "$name" = stat ]; } 2>/dev/null &&
         [ -n "$(begun "$asking")" ]
 }
 
-ask() { bounded "$PROBE_SECONDS" sh -c 'echo "$$" >"$1" && shift && exec "$@"' sh "$PROBE_NOTE" "$@" -- "$MOUNT"; }
+ask() { bounded "$PROBE_SECONDS" sh -c 'echo "$$" >"$1" && shift && exec "$@"' sh "$PROBE_NOTE" "$@" -- "$PLACE"; }
 
 # The pid of the process that serves what is mounted, or nothing; after `probe`. Of all clients with this path (pods may
 # still hold older ones) it is the youngest, except that a dead mount's is none: hence the note of who it was.
@@ -229,6 +249,7 @@ find_guard() {
 # --- mount -----------------------------------------------------------------------------------------------------------
 
 do_mount() { # VERB
+    recover
     recorded=$(cat "$OWNER_FILE" 2>/dev/null)
     [ -n "$recorded" ] && NEW=false || NEW=true
     note_dead
@@ -240,19 +261,26 @@ do_mount() { # VERB
     check_selinux
     install_client
     case $ACTION in unchanged | adopted) ;; *) ask_first_who_answers ;; esac
+    [ "$ACTION" != remounted ] || try_beside
     CHANGING=true
+    make_mountpoint
+    keep_files
+    persist
     case $ACTION in
-        remounted) take_away && rm -f "$NOTES/ping" "$NOTES/bricks" ;;
+        remounted) take_away ;;
         revived) add_dead "$DEVICE" && detach ;;
     esac
-    make_mountpoint
-    persist
     case $ACTION in
         unchanged) ;;
         adopted) verify ;;
-        *) start && verify ;;
+        *) leaves_before && start && verify ;;
     esac
+    # A create that nobody hears of is made again; an update is not.
+    [ "$1" = mount ] || [ -z "$DEPLOYER" ] || lives_still "$DEPLOYER" ||
+        fail 'whoever started this change is gone' 'run pulumi up again'
     CHANGING=false
+    settle
+    [ "$ACTION" != remounted ] || rm -f "$NOTES/ping" "$NOTES/bricks"
     rm -f "$REPLACED"
     [ "$1" = update ] || [ "$recorded" != "$OWNER $VOLUME" ] || date +%s >"$REPLACED"
     look_after
@@ -444,12 +472,12 @@ unit() {
 		Description=GlusterFS volume $VOLUME on $MOUNT
 		Wants=network-online.target
 		After=network-online.target
-		Before=kubelet.service k3s.service k3s-agent.service rke2-server.service rke2-agent.service
+		Before=kubelet.service snap.microk8s.daemon-kubelite.service k0sworker.service k0scontroller.service k3s.service k3s-agent.service rke2-server.service rke2-agent.service
 		StartLimitIntervalSec=0
 
 		[Mount]
 		What=$WHAT
-		Where=$MOUNT
+		Where=$PLACE
 		Type=glusterfs
 		Options=$MOUNT_OPTIONS
 		TimeoutSec=$MOUNT_SECONDS
@@ -470,8 +498,8 @@ persist_healing() {
 
 		[Service]
 		Type=oneshot
-		ExecStart=/bin/sh $STATE/heal.sh watch $VOLUME $MOUNT $MINION
-		ExecStart=/bin/sh $STATE/heal.sh heal $VOLUME $MOUNT $MINION
+		ExecStart=/bin/sh $STATE/heal.sh watch $VOLUME $MOUNT
+		ExecStart=/bin/sh $STATE/heal.sh heal $VOLUME $MOUNT
 		TimeoutStartSec=300
 		StandardOutput=null
 		StandardError=journal
@@ -512,7 +540,7 @@ start() {
         bounded $((MOUNT_SECONDS + 15)) systemctl --job-mode=ignore-dependencies restart -- "$UNIT"
     else
         # In a session of its own, or the client would go with the one that started it.
-        setsid --wait timeout -s KILL "$MOUNT_SECONDS" mount -t glusterfs -o "$MOUNT_OPTIONS" "$WHAT" "$MOUNT" >"$OUT" 2>&1 9>&-
+        setsid --wait timeout -s KILL "$MOUNT_SECONDS" mount -t glusterfs -o "$MOUNT_OPTIONS" "$WHAT" "$PLACE" >"$OUT" 2>&1 9>&-
     fi
     return 0
 }
@@ -525,13 +553,132 @@ verify() {
     [ "$ANSWER" = ok ] || fail "$WHAT is mounted on $MOUNT but does not answer ($ANSWER)" "see that the volume's bricks are up"
     [ "$(rights "$FLAGS")" = rw ] || return 0
     bounded "$PROBE_SECONDS" sh -c 'set -C; printf %s "$1" >"$1" && [ "$(cat "$1")" = "$1" ]; good=$?; rm -f "$1" && exit "$good"' \
-        sh "$MOUNT/.glusterfarm-probe-$MINION-$$-$(date +%s)" ||
+        sh "$PLACE/.glusterfarm-probe-$MINION-$$-$(date +%s)" ||
         fail "a file cannot be written to $MOUNT and read back" "see that the volume has its quorum and space (gluster volume status, df), then run this again"
 }
 
-# A failed create leaves no state with Pulumi, so nobody would call unmount: what is new goes again. An update's remains:
-# its owner is known, and will be mounted when the volume is back.
+# --- a change that fails ---------------------------------------------------------------------------------------------
+
+# Pulumi keeps the inputs of before for an update that failed: set back, it is "unchanged", and so the minion must be.
+# What cannot work is seen in a trial beside the living mount. What fails later gives back what was kept: each file that
+# this run writes, by a link to the one of before, and the mount. CHANGE lists them, and it is removed when all is well:
+# whoever finds it, the next run or heal, finishes what a killed run could not.
+
+# Mounts the new one beside the old one, asks it, and takes it away again.
+try_beside() {
+    mkdir -p "$BESIDE" || fail "cannot write to $BESIDE" 'see what is wrong with /run'
+    (trial)
+    tried=$?
+    leave_beside
+    [ "$tried" = 0 ] || exit 1
+}
+
+trial() {
+    CHANGING=trial PLACE=$BESIDE PROBE_NOTE=/dev/null
+    AFTERWARDS="; nothing was changed, and $MOUNT stays mounted as it was"
+    if [ -n "$UNIT" ]; then
+        UNIT=$(beside_unit)
+        put "/run/systemd/system/$UNIT" "$(unit)" && bounded 60 systemctl daemon-reload
+    fi
+    start
+    verify
+}
+
+beside_unit() { systemd-escape --path --suffix=mount -- "$BESIDE"; }
+
+leave_beside() {
+    [ -d "$BESIDE" ] || return 0
+    if [ -n "$UNIT" ]; then
+        beside=$(beside_unit)
+        bounded 30 systemctl stop -- "$beside"
+        rm -f "/run/systemd/system/$beside"
+    fi
+    ! (PLACE=$BESIDE && find_mount) || bounded 10 umount -c -l -- "$BESIDE"
+    [ -z "$UNIT" ] || { bounded 60 systemctl daemon-reload && bounded 60 systemctl reset-failed -- "$beside"; }
+    rmdir "$BESIDE" 2>/dev/null
+    return 0
+}
+
+# All that persist may write.
+written_files() {
+    printf '%s\n' "$OWNER_FILE" "$STATE/settled" "$STATE/servers"
+    [ ! -d /etc/logrotate.d ] || printf '%s\n' "$ROTATE"
+    if [ -n "$UNIT" ]; then
+        printf '%s\n' "$STATE/heal.sh" "$UNITS/$HEALER.service" "$UNITS/$HEALER.timer" "$UNIT_FILE"
+    else
+        printf '%s\n' /etc/fstab
+    fi
+}
+
+keep_files() {
+    { rm -rf "$STATE/before" && mkdir "$STATE/before"; } || fail "cannot write to $STATE" 'see what is wrong with /etc'
+    list=$(written_files | while read -r file; do
+        if [ ! -e "$file" ]; then
+            printf 'none %s\n' "$file"
+        elif ln -- "$file" "$(kept "$file")" 2>/dev/null || cp -p -- "$file" "$(kept "$file")"; then
+            printf 'kept %s\n' "$file"
+        else
+            exit 1
+        fi
+    done) || fail "cannot keep what is to be changed in $STATE/before" 'see whether the disk is full or read-only'
+    put "$CHANGE" "$ACTION
+$list"
+}
+
+kept() { printf '%s' "$STATE/before/$(encode "$1")"; } # FILE
+
+# All is well: what was kept is not needed.
+settle() {
+    rm -f "$CHANGE" && rm -rf "$STATE/before"
+}
+
+# Gives back the files, and the mount where another one has taken its place.
+give_back() {
+    read -r action <"$CHANGE"
+    now=$(cat "$STATE/settled" "$STATE/servers" 2>/dev/null)
+    sed 1d "$CHANGE" | while read -r was file; do
+        rm -f -- "$file~"
+        if [ "$was" = kept ]; then
+            # What was not written is still the same file, which mv refuses.
+            kept=$(kept "$file")
+            cmp -s -- "$kept" "$file" || [ ! -e "$kept" ] || mv -f -- "$kept" "$file"
+        else
+            case $file in *.timer | *.mount) [ ! -e "$file" ] || bounded 60 systemctl disable --now -- "${file##*/}" ;; esac
+            rm -f -- "$file"
+        fi
+    done
+    [ -z "$UNIT" ] || bounded 60 systemctl daemon-reload
+    [ "$now" = "$(cat "$STATE/settled" "$STATE/servers" 2>/dev/null)" ] && [ "$action" != remounted ] || mount_of_before
+    settle
+}
+
+# From here on what is mounted is not the mount of before. A device number would not say so: it is given out again.
+leaves_before() { : >"$STATE/before/left" || fail "cannot write to $STATE" 'see what is wrong with /etc'; }
+
+mount_of_before() {
+    if find_mount; then
+        [ -e "$STATE/before/left" ] && [ "$FSTYPE" = fuse.glusterfs ] || return 0
+        [ -n "$ANSWER" ] || probe
+        { [ "$ANSWER" = ok ] && bounded 30 umount -- "$MOUNT"; } || detach
+    fi
+    # What was dead or gone before is heal's.
+    [ "$action" = remounted ] && [ -e "$STATE/settled" ] || return 0
+    if (use_settled && { [ -z "$UNIT" ] || mount_unit; } && start && verify) 2>/dev/null; then
+        AFTERWARDS='; the mount of before is back'
+    else
+        AFTERWARDS='; the mount of before does not come back either: the healing timer tries every few seconds'
+    fi
+}
+
+# Finishes what a run that was killed has left.
+recover() {
+    leave_beside
+    [ ! -e "$CHANGE" ] || give_back
+}
+
+# A failed create leaves no state with Pulumi, so nobody would call unmount: what is new goes again.
 clean_up() {
+    [ ! -e "$CHANGE" ] || give_back
     [ "$NEW" = true ] || return 0
     rm -f "$OWNER_FILE"
     [ -z "$(owners)" ] || return 0
@@ -540,9 +687,23 @@ clean_up() {
     retract
 }
 
+# The sshd that this run came through, as "PID BEGUN"; nothing when there is none.
+deployer() {
+    process=$$
+    while [ "$process" -gt 1 ]; do
+        { read -r name <"/proc/$process/comm"; } 2>/dev/null || return 0
+        case $name in sshd*) printf '%s %s' "$process" "$(begun "$process")" && return ;; esac
+        process=$(sed -n 's/^PPid:[[:blank:]]*//p' "/proc/$process/status" 2>/dev/null)
+        process=${process:-0}
+    done
+}
+
+lives_still() { lives "${1% *}" "${1#* }"; } # "PID BEGUN"
+
 # --- unmount ---------------------------------------------------------------------------------------------------------
 
 do_unmount() {
+    recover
     recorded=$(cat "$OWNER_FILE" 2>/dev/null)
     others=$(owners | grep -v -x -F -- "$OWNER")
     if [ ! -d "$STATE" ]; then
@@ -641,7 +802,8 @@ retract() {
         rm -f "$UNITS/$HEALER.timer" "$UNITS/$HEALER.service"
         bounded 60 systemctl daemon-reload
         [ ! -e "$STATE/unit-enabled" ] || bounded 60 systemctl enable -- "$UNIT"
-        bounded 60 systemctl reset-failed -- "$UNIT"
+        # A healing run that was stopped halfway counts as failed.
+        for name in "$UNIT" "$HEALER.service" "$HEALER.timer"; do bounded 60 systemctl reset-failed -- "$name"; done
     fi
     [ ! -f /etc/fstab ] || put /etc/fstab "$(other_fstab)"
     [ ! -e "$STATE/immutable" ] || on_bare 'chattr -i -- "$1"'
@@ -655,6 +817,8 @@ retract() {
 # --- heal ------------------------------------------------------------------------------------------------------------
 
 do_heal() {
+    recover
+    [ -e "$STATE/settled" ] || exit 0 # what recover gave back is that there was no mount
     SERVERS=$(cat "$STATE/servers") WANTED=$(cat "$STATE/settled") reason='' result=well pid=''
     note_dead
     if ! find_mount; then
@@ -720,10 +884,16 @@ mount_again() {
     fi
 }
 
-# The unit as it was written, but for the server that is asked first.
-mount_unit() {
+use_settled() {
+    SERVERS=$(cat "$STATE/servers") WANTED=$(cat "$STATE/settled")
+    VOLUME=${WANTED%% *}
     case $SERVERS in *:*) backups=${SERVERS#*:} ;; *) backups='' ;; esac
     use_source "${SERVERS%%:*}" "$backups" "${WANTED#* }"
+}
+
+# The unit as it was written, but for the server that is asked first.
+mount_unit() {
+    use_settled
     ask_first_who_answers
     ! put "$UNIT_FILE" "$(unit)" || bounded 60 systemctl daemon-reload
 }
@@ -876,7 +1046,8 @@ main() {
         mount:9 | update:9)
             use_mount "$5" "$6" "$8"
             use_owner "$2"
-            use_source "$3" "$4" "$7"
+            use_servers "$3" "$4" "$7"
+            DEPLOYER=$(deployer)
             lock 300
             do_mount "$1"
             ;;
@@ -890,18 +1061,18 @@ main() {
             use_mount "$2" "$3" "$4"
             do_status
             ;;
-        heal:4)
-            use_mount "$2" "$3" "$4"
+        heal:[34])
+            use_mount "$2" "$3" "$(machine)"
             [ -d "$STATE" ] || exit 0 # unmounted while the timer came
             lock 0 # whoever is at it now does what heal would do
             do_heal
             ;;
-        watch:4)
-            use_mount "$2" "$3" "$4"
+        watch:[34])
+            use_mount "$2" "$3" "$(machine)"
             do_watch
             ;;
         *)
-            printf 'glusterfarm: usage: mount|update OWNER PRIMARY BACKUPS VOLUME MOUNTPATH OPTIONS MINION GENERATION | unmount OWNER VOLUME MOUNTPATH MINION | status|heal|watch VOLUME MOUNTPATH MINION\n' >&2
+            printf 'glusterfarm: usage: mount|update OWNER PRIMARY BACKUPS VOLUME MOUNTPATH OPTIONS MINION GENERATION | unmount OWNER VOLUME MOUNTPATH MINION | status VOLUME MOUNTPATH MINION | heal|watch VOLUME MOUNTPATH\n' >&2
             exit 2
             ;;
     esac

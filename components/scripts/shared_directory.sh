@@ -40,9 +40,13 @@ make() { # UID GID MODE
     printf '{"directory": "%s", "made": %s}\n' "$site" "$made"
 }
 
-belong() { # PATH OWNER MODE: nothing is written where nothing differs
-    [ "$(stat -c %u:%g -- "$1")" = "$2" ] || chown -- "$2" "$1"
-    [ "$(printf '%04d' "$(stat -c %a -- "$1")")" = "$(printf '%04d' "${3#0}")" ] || chmod -- "$3" "$1"
+belong() { # PATH OWNER MODE: nothing is written where nothing differs, and a failure gives the owner back
+    before=$(stat -c %u:%g -- "$1")
+    [ "$before" = "$2" ] || chown -- "$2" "$1"
+    [ "$(printf '%04d' "$(stat -c %a -- "$1")")" = "$(printf '%04d' "${3#0}")" ] || chmod -- "$3" "$1" || {
+        chown -- "$before" "$1"
+        fail "the mode of $mount/$site cannot be changed to $3" "see that the volume is not read-only and has its quorum"
+    }
 }
 
 remove() {

@@ -2,22 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Collection, Mapping
 from typing import Any, Final
 
 from connectors.cluster import Cluster, ClusterError
 from ops.errors import OpsError
-from ops.inventory.told import Source, Told
+from ops.inventory.told import Source, Told, listed
 from rules.rule import shown
 from settings import Mistake
 
-#: Pods without a toleration of their own, as the farm's are, never run where one of these is.
-_NO_PODS: Final = ("node-role.kubernetes.io/control-plane", "node-role.kubernetes.io/master")
+#: Of a taint with one of these effects new pods keep away; the farm's tolerate none but those of a failed node.
+_KEEPS_PODS_AWAY: Final = ("NoSchedule", "NoExecute")
+#: These taints come and go with a node's condition: of Kubernetes itself, and of what a new node still waits for.
+_OF_A_CONDITION: Final = re.compile(
+    r"node(\.cloudprovider)?\.kubernetes\.io/.*|.*/(.*-)?not-ready|karpenter\.sh/unregistered"
+)
+_OS_LABELS: Final = ("kubernetes.io/os", "beta.kubernetes.io/os")
+#: Nodes that are not machines which anybody logs in to, by label and value.
+_WITHOUT_LOGIN: Final = {
+    ("type", "virtual-kubelet"): "a virtual node is not a machine",
+    ("type", "kwok"): "a simulated node is not a machine",
+    ("eks.amazonaws.com/compute-type", "fargate"): "AWS Fargate lets nobody log in to its machines",
+    ("eks.amazonaws.com/compute-type", "auto"): "EKS Auto Mode lets nobody log in to its machines",
+}
 _ADDRESS: Final = "InternalIP"
 
 
-def read(cluster: Cluster, *, selector: str | None) -> Source:
-    """Ask for the nodes that ``selector`` (of labels; None: all) chooses. Raises OpsError. Blocks for 10 s at most."""
+def read(cluster: Cluster, *, selector: str | None, known: Collection[str]) -> Source:
+    """Ask for the nodes that ``selector`` (of labels; None: all) chooses. Raises OpsError. Blocks for 10 s at most.
+
+    A node that is a minion already (``known``) stays one whatever its taints, because many come and go.
+    """
     chosen = {"label_selector": selector} if selector else {}
     try:
         items = cluster.ask("the nodes", cluster.core.list_node, **chosen)["items"]
@@ -25,21 +41,28 @@ def read(cluster: Cluster, *, selector: str | None) -> Source:
         raise OpsError(str(error)) from None
     source = Source(name="the cluster's nodes")
     for node in items:
-        _add(source, node)
-    if not source.machines:
+        _add(source, node, known)
+    if not source.machines and not source.mistakes:
+        chosen_by = f" with labels {shown(selector)}" if selector else ""
         raise OpsError(
-            f"the cluster has no node for pods{f' with labels {shown(selector)}' if selector else ''};"
-            " see `kubectl get nodes --show-labels`"
+            "; ".join(
+                [f"the cluster has no node for pods{chosen_by}", *source.noted(), "see `kubectl describe nodes`"],
+            )
         )
     return source
 
 
-def _add(source: Source, node: Mapping[str, Any]) -> None:
+def _add(source: Source, node: Mapping[str, Any], known: Collection[str]) -> None:
     name = node["metadata"]["name"]
-    taint = next((it["key"] for it in (node.get("spec") or {}).get("taints") or [] if it["key"] in _NO_PODS), None)
-    if taint:
-        source.note(f"left out, because pods do not run where the taint {taint} is", name)
+    if reason := _reason_against(node):
+        source.note(f"left out, because {reason}", name)
         return
+    if taint := _taint(node):
+        what = f"the taint {taint} keeps the farm's pods away"
+        if name not in known:
+            source.note(f"left out, because {what}", name)
+            return
+        source.note(f"still a minion, although {what}; if the taint is there to stay, delete the minion's entry", name)
     addresses = [it for it in (node.get("status") or {}).get("addresses") or [] if it.get("address")]
     internal = [it["address"] for it in addresses if it.get("type") == _ADDRESS]
     if not internal:
@@ -56,3 +79,24 @@ def _add(source: Source, node: Mapping[str, Any]) -> None:
             origins={"name": "its name", "host": _ADDRESS},
         )
     )
+
+
+def _reason_against(node: Mapping[str, Any]) -> str | None:
+    """Why a node can never be a minion."""
+    labels = node["metadata"].get("labels") or {}
+    system = ((node.get("status") or {}).get("nodeInfo") or {}).get("operatingSystem")
+    systems = {it.lower() for it in (system, *map(labels.get, _OS_LABELS)) if it} - {"linux"}
+    if systems:
+        return f"only Linux can mount the volume, and the node runs {listed(sorted(systems))}"
+    for label, reason in _WITHOUT_LOGIN.items():
+        if labels.get(label[0]) == label[1]:
+            return reason
+    return None
+
+
+def _taint(node: Mapping[str, Any]) -> str | None:
+    """The key of a taint that the farm's pods do not tolerate."""
+    for taint in (node.get("spec") or {}).get("taints") or []:
+        if taint.get("effect") in _KEEPS_PODS_AWAY and not _OF_A_CONDITION.fullmatch(taint["key"]):
+            return str(taint["key"])
+    return None

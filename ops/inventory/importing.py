@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from connectors.cluster import Cluster, ClusterError
+from ops.config import stack_file
 from ops.errors import OpsError
 from ops.finding import plain
 from ops.inventory import ansible, from_cluster, ssh_options
@@ -63,18 +64,19 @@ def run(options: argparse.Namespace) -> int:
     path = chosen_inventory(options)
     defaults = Defaults(user=options.user, bastion=_jump(options.bastion))
     file = InventoryFile.read(path, new=True)
-    source = _source(options)
+    source = _source(options, file)
     report = bring_in(file, source, defaults, write=not options.check)
     print(json.dumps(_object(report)) if options.json else "\n".join(_text(report)))
     return 1 if report.changes and options.check else 0
 
 
-def _source(options: argparse.Namespace) -> Source:
+def _source(options: argparse.Namespace, file: InventoryFile) -> Source:
     of_cluster = [f"--{name}" for name in ("kubeconfig", "context", "selector") if getattr(options, name) is not None]
     if options.from_cluster:
         if options.group:
             raise OpsError("--group is of Ansible's; nodes are chosen by --selector")
-        return from_cluster.read(_cluster(options), selector=options.selector)
+        known = {it.get("node", it["name"]) for it in file.minions}
+        return from_cluster.read(_cluster(options), selector=options.selector, known=known)
     if of_cluster:
         raise OpsError(f"{of_cluster[0]} is for --from-cluster only")
     return ansible.read(options.source, group=options.group)
@@ -83,13 +85,16 @@ def _source(options: argparse.Namespace) -> Source:
 def _cluster(options: argparse.Namespace) -> Cluster:
     """The one named, or else that of the stack."""
     kubeconfig, context = options.kubeconfig, options.context
+    named_by = "--kubeconfig", "--context"
     if kubeconfig is None:
         if options.stack is None:
             raise OpsError("--from-cluster needs --kubeconfig FILE, or --stack S with a kubeconfig of its own")
         configured = cluster_of(options.stack)
+        file = stack_file.stack_file(options.stack)
+        named_by = f"{file}: kubernetes.kubeconfig", named_by[1] if context else f"{file}: kubernetes.context"
         kubeconfig, context = Path(configured.kubeconfig), context or configured.context
     try:
-        return Cluster(kubeconfig=kubeconfig, context=context, namespace="")
+        return Cluster(kubeconfig=kubeconfig, context=context, namespace="", named_by=named_by)
     except ClusterError as error:
         raise OpsError(str(error)) from None
 
@@ -122,7 +127,7 @@ def bring_in(file: InventoryFile, source: Source, defaults: Defaults, *, write: 
 
 def _jump(text: str | None) -> Jump | None:
     try:
-        jump = ssh_options.read(f"-J {text}").jump if text else None
+        jump = ssh_options.proxy_jump(text) if text else None
     except UnreadableOptionsError as error:
         raise OpsError(f"--bastion {text!r}: {error}; for example jump@bastion.example.com:22") from None
     if jump and not jump.user:
@@ -160,7 +165,7 @@ def _text(report: Report) -> Iterator[str]:
     yield f"{report.path}: {verdict}; {report.minions} minion{'' if report.minions == 1 else 's'}"
     yield from (f"  {plain(it.line())}" for it in report.changes)
     for text, whose in report.notes:
-        yield f"note: {text} ({listed(whose)})"
+        yield f"note: {text} ({listed(whose)})" if whose else f"note: {text}"
     if report.unscanned:
         yield (
             f"host keys are missing: {listed(report.unscanned)};"

@@ -27,9 +27,10 @@ from ruamel.yaml.tag import Tag
 from ops.errors import OpsError
 from ops.inventory import trailing
 from ops.inventory.told import lacks_key
-from rules import clashes, files, strict_yaml
+from rules import files, strict_yaml
 from rules.editors import INVENTORY_SCHEMA, modeline
-from settings import Inventory, SettingsError, mistakes, unreadable, validate
+from rules.rule import Finding
+from settings import SettingsError, inventory_mistakes, read_inventory, unreadable
 
 _KEYS: Final = ("name", "host", "port", "user", "hostKey", "node", "bastion", "generation", "state")
 _WIDTH: Final = 1_000_000
@@ -60,7 +61,7 @@ class InventoryFile:
         self._yaml, self._document = _yaml(), CommentedMap(minions=CommentedSeq())
         if raw is None and not troubles:
             return
-        _accept(path, raw, troubles)
+        _accept(path, text, raw, troubles)
         self._head, self._raw = "", _unshared(raw)
         self._before = _unshared(raw)
         try:
@@ -77,7 +78,8 @@ class InventoryFile:
         except files.UnreadableError as error:
             if new and error.flaw == "absent":
                 return cls(path, "")
-            raise OpsError(str(unreadable(str(path), error))) from None
+            remedy = "; `python -m ops inventory import` writes an inventory" if error.flaw == "absent" else ""
+            raise OpsError(f"{unreadable(str(path), error)}{remedy}") from None
 
     @property
     def minions(self) -> list[dict[str, Any]]:
@@ -161,7 +163,7 @@ class InventoryFile:
             raise OpsError(f"{self.path} cannot be changed in place ({error}); write it anew") from None
         text = self._head + written.getvalue()
         raw, troubles = strict_yaml.read(text)
-        _accept(self.path, raw, troubles)
+        _accept(self.path, text, raw, troubles)
         if raw != self._raw:
             raise OpsError(f"{self.path} cannot be changed in place without changing more of it; write it anew")
         return text
@@ -221,12 +223,11 @@ def _offset(items: CommentedSeq) -> int:
     return 2 if items.fa.flow_style() else max(int(items.lc.item(0)[1]) - 2, 0)
 
 
-def _accept(path: Path, raw: object, troubles: list[Any]) -> None:
+def _accept(path: Path, text: str, raw: object, troubles: list[Finding]) -> None:
     """Raises OpsError with every mistake but a host key that is missing."""
-    _, found = validate(Inventory, raw)
-    wrong = [*troubles, *(it for it in found if not lacks_key(it)), *clashes.in_inventory(raw)]
-    if wrong:
-        raise OpsError(str(SettingsError("the inventory", mistakes(f"{path}: ", Inventory, wrong))))
+    _, found = read_inventory(text, raw, troubles)
+    if wrong := [it for it in found if not lacks_key(it)]:
+        raise OpsError(str(SettingsError("the inventory", inventory_mistakes(str(path), text, wrong))))
 
 
 def _unshared(raw: Any) -> Any:

@@ -46,7 +46,7 @@ def read(text: str) -> SshOptions:
     options, words = _split(text)
     for letter, value in options:
         if letter == "J":
-            _settle(found, _proxy_jump(value))
+            _settle(found, proxy_jump(value))
         elif letter == "i":
             found.key_files.append(value)
         elif letter == "o":
@@ -61,7 +61,7 @@ def _setting(found: SshOptions, text: str) -> None:
     name, value = _pair(text)
     match name.lower():
         case "proxyjump":
-            _settle(found, _proxy_jump(value))
+            _settle(found, proxy_jump(value))
         case "proxycommand":
             jump, inner = _proxy_command(value)
             _settle(found, jump)
@@ -120,7 +120,8 @@ def _letters(letters: str, left: Iterator[str]) -> Iterator[tuple[str, str]]:
         yield letter, ""
 
 
-def _proxy_jump(text: str) -> Jump | None:
+def proxy_jump(text: str) -> Jump | None:
+    """The machine that ``[USER@]HOST[:PORT]`` names, None for "none". Raises UnreadableOptionsError."""
     text = text.strip()
     if text.lower() == "none":
         return None

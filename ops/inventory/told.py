@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -40,11 +40,16 @@ class Source:
     notes: dict[str, list[str]] = field(default_factory=dict)
     mistakes: list[Mistake] = field(default_factory=list)
 
-    def note(self, text: str, machine: str) -> None:
-        """Say ``text`` of ``machine``."""
+    def note(self, text: str, machine: str | None = None) -> None:
+        """Say ``text`` of ``machine``, or of all together."""
         whose = self.notes.setdefault(text, [])
-        if machine not in whose:
+        if machine is not None and machine not in whose:
             whose.append(machine)
+
+    def noted(self) -> Iterator[str]:
+        """Every note on a line, with the machines it is about."""
+        for text, whose in self.notes.items():
+            yield f"{text} ({listed(whose)})" if whose else text
 
     def add(self, machine: Told) -> None:
         """Take ``machine``, or note what the settings would refuse in it."""
@@ -53,13 +58,18 @@ class Source:
         wrong = [it for it in found if not lacks_key(it)]
         for it in mistakes("", Minion, wrong):
             origin = machine.origins.get(it.key.partition(".")[0], it.key)
-            self.mistakes.append(replace(it, key=f"{machine.place}: {origin}"))
+            # An origin that names a file of settings is the same for all machines.
+            mistake = replace(it, key=origin if ": " in origin else f"{machine.place}: {origin}")
+            if mistake not in self.mistakes:
+                self.mistakes.append(mistake)
         self.machines.append(machine)
 
     def checked(self) -> Sequence[Told]:
         """The machines. Raises OpsError with every mistake."""
         if self.mistakes:
             raise OpsError(str(SettingsError(self.name, self.mistakes)))
+        if not self.machines:
+            raise OpsError("; ".join([f"{self.name}: no machine is left that can be a minion", *self.noted()]))
         return self.machines
 
 

@@ -58,7 +58,8 @@ established() { # PID
 compare() {
     use_mount "$4" "$5" "$7"
     use_owner "$1"
-    use_source "$2" "$3" "$6"
+    # Scripts of before 0.2 have the servers in the order that the program gave them.
+    if command -v use_servers >/dev/null; then use_servers "$2" "$3" "$6"; else use_source "$2" "$3" "$6"; fi
     do_status
     tell_client
     bounded() { return 0; }

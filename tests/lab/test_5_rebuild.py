@@ -54,7 +54,7 @@ def killed(made: Done, tmp_path_factory: pytest.TempPathFactory) -> Killed:
     assert entry is not None
     for process in entry.machines.values():
         os.killpg(process.pid, signal.SIGKILL)
-    eventually(lambda: not entry.alive(), seconds=10, what="every machine's processes are gone")
+    eventually(lambda: not entry.alive(), seconds=60, what="every machine's processes are gone")
     lab.registry.write(replace(entry, checkout=tmp_path_factory.mktemp("another")))
     locker, lock = lock_left_behind(lab)
     return Killed(lab=lab, inventory=inventory, locker=locker, lock=lock, made=make("up"))

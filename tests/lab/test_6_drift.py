@@ -165,7 +165,7 @@ def test_a_file_edited_on_the_volume_is_seen_deep_and_published_again(farm: Farm
     assert mended.status == 0, mended.text
     assert mended.out.startswith(f"site: content repaired: slot {slot} marked as not whole, published again\n")
     assert farm.live_slot() != slot, "nobody writes to what is live"
-    eventually(lambda: all_serve(farm.lab), seconds=10, what="both pods serve what was published")
+    eventually(lambda: all_serve(farm.lab), seconds=60, what="both pods serve what was published")
     assert {pod["name"] for pod in pods(farm.lab)} == serving, "nothing but the publish was run"
     assert project.preview() == {}
 

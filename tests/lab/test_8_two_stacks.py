@@ -146,15 +146,15 @@ def test_a_site_made_by_hand_is_refused_adopted_without_a_gap_and_published_to(
         Visitor(f"http://{by_hand}/helloworld.html", PAGE) as seen,
         visitor(lab, per_second=PER_SECOND) as of_dev,
     ):
-        eventually(lambda: len(seen.visits) > ENOUGH, seconds=30, what="visits before")
+        eventually(lambda: len(seen.visits) > ENOUGH, seconds=60, what="visits before")
         done = two.project.ops("adopt", "--yes", "--json", *STACK)
         assert done.status == 0, done.text
         adopted = json.loads(done.out)
         assert (adopted["path"], adopted["slot"]) == (SITE, "a")
         everywhere = [("slots/a", "mine")] * len(two.minions)
-        eventually(lambda: [_sees(lab, it) for it in two.minions] == everywhere, seconds=10, what="all see it adopted")
+        eventually(lambda: [_sees(lab, it) for it in two.minions] == everywhere, seconds=60, what="all see it adopted")
         count = len(seen.visits)
-        eventually(lambda: len(seen.visits) > count + ENOUGH, seconds=30, what="visits after")
+        eventually(lambda: len(seen.visits) > count + ENOUGH, seconds=60, what="visits after")
         report(record_property, visits=len(seen.visits), gap_milliseconds=adopted["gapMilliseconds"])
         two.up()
     assert [visit.fault for visit in seen.faults] == [], "who serves it goes on, under whatever name it is"

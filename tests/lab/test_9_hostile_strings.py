@@ -142,7 +142,7 @@ def test_what_may_be_any_text_stays_that_text(lab: Lab, project: Project) -> Non
     try:
         done = project.pulumi("up", "--yes")
         assert done.status == 0, done.text
-        eventually(lambda: all_serve(lab), seconds=30, what="both pods serve")
+        eventually(lambda: all_serve(lab), seconds=60, what="both pods serve")
         assert "Glusterfarm" in get(f"http://{lab.minions()[0].address}:30080{probe}")
         for minion in lab.minions():
             listed = lab.exec(minion.name, ["find", "/mnt/glusterfs/php/html/", "-type", "f", "-print0"]).stdout

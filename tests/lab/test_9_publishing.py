@@ -97,7 +97,7 @@ def test_a_volume_that_is_full_keeps_what_is_live_and_the_next_publish_converges
 
     reserve(99)  # per cent of a brick's disk to be kept free; 100 would be bytes
     try:
-        eventually(full, seconds=30, what="the bricks notice, every few seconds")
+        eventually(full, seconds=60, what="the bricks notice, every few seconds")
         done = trial.publish()
     finally:
         reserve(1)
@@ -105,7 +105,7 @@ def test_a_volume_that_is_full_keeps_what_is_live_and_the_next_publish_converges
     assert "No space left on device" in done.err
     assert "Traceback" not in done.text
     assert trial.seen_by_all() == {live}
-    eventually(lambda: not full(), seconds=30, what="the bricks notice that there is room")
+    eventually(lambda: not full(), seconds=60, what="the bricks notice that there is room")
     trial.lab.exec(trial.lab.minions()[0].name, ["rm", "-f", f"{MOUNT}/{trial.name}-full"])
     outcome(trial.publish())
     assert trial.seen_by_all() == {new}

@@ -161,11 +161,11 @@ def test_a_roll_that_cannot_be_stops_and_the_old_pods_serve_on(
     assert set(new.values()) == {"False"}, "nobody is sent to them"
     for failed in (lost, broken):
         assert "Traceback" not in failed.text
-        assert failed.seconds < ROLLOUT_SECONDS + 60
+        assert f"within {ROLLOUT_SECONDS} s" in failed.text
     assert kept == before
     assert not seen.faults
     eventually(
-        lambda: not [pod for pod in pods(lab) if pod["ready"] != "True"], seconds=30, what="what failed is cleaned up"
+        lambda: not [pod for pod in pods(lab) if pod["ready"] != "True"], seconds=60, what="what failed is cleaned up"
     )
 
 
@@ -231,7 +231,7 @@ def test_a_pod_on_a_port_of_its_minion_with_affinity_then_none_then_one_again(
 
     changed.edit(CONFIG, "replicas: 1", "replicas: 0")
     nobody = up(changed)
-    assert nobody.seconds < 60, "it waits for nobody"
+    assert nobody.seconds < 300, "it does not wait for pods: rolloutTimeout is 300 s"
     eventually(lambda: not pods(lab), seconds=60, what="no pod is left")
     assert json.loads(changed.pulumi("stack", "output", "servedBy", "--json").out) == {}
     changed.edit(CONFIG, "replicas: 0", "replicas: 1")

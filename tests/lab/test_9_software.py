@@ -120,7 +120,7 @@ def test_dokuwiki_is_served_and_a_page_saved_through_one_pod_is_read_through_eve
         for other in there:
             eventually(
                 lambda other=other, text=text: text in get(f"{other}/doku.php?id=farm:shared", timeout=30),  # type: ignore[misc]
-                seconds=10,
+                seconds=60,
                 what=f"{other} gives what was saved through {door}",
             )
     seen = {lab.exec(it.name, ["cat", f"{where}/pages/farm/shared.txt"]).stdout for it in lab.minions()}
@@ -131,7 +131,7 @@ def test_dokuwiki_is_served_and_a_page_saved_through_one_pod_is_read_through_eve
     for other in there:
         eventually(
             lambda other=other: download(other, "farm:photos.zip") == archive,  # type: ignore[misc]
-            seconds=10,
+            seconds=60,
             what=f"{other} gives every byte of what was uploaded through {there[0]}",
         )
     assert [counted(door, "visitor1") for door in (*there, *there)] == list("123456"), "a session goes where he goes"

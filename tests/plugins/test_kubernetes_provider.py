@@ -11,6 +11,7 @@ import yaml
 from tests.plugins.control_plane import ControlPlane
 from tests.plugins.harness import Project
 from tests.support.ports import refusing_port
+from tests.support.proxies import socks_proxy
 
 MAP = """
     import pulumi_kubernetes as k8s
@@ -127,6 +128,30 @@ def test_whoever_answers_without_tls_is_no_cluster(project: Project, cluster: Co
         assert project.preview(provider=given)["map"].op == "create"
         assert "configured Kubernetes cluster is unreachable" in project.up(provider=given, fails=True).diagnostics
         other.shutdown()
+
+
+def test_the_kubeconfigs_socks_proxy_is_used(project: Project, cluster: ControlPlane) -> None:
+    content = yaml.safe_load(cluster.kubeconfig.read_text())
+    entry = content["clusters"][0]["cluster"]
+    address = entry["server"].removeprefix("https://")
+    with socks_proxy(int(address.rpartition(":")[2])) as proxy:
+        entry["proxy-url"] = f"socks5://127.0.0.1:{proxy.port}"
+        (project.directory / "kubeconfig").write_text(yaml.safe_dump(content))
+        project.write(MAP)
+        project.up(provider={"kubeconfig": "kubeconfig"})
+        project.destroy()
+    assert set(proxy.asked) == {address}
+
+
+def test_a_credential_plugin_that_is_missing_is_named(project: Project, cluster: ControlPlane) -> None:
+    content = yaml.safe_load(cluster.kubeconfig.read_text())
+    plugin = {"apiVersion": "client.authentication.k8s.io/v1", "command": "no-such-plugin", "interactiveMode": "Never"}
+    content["users"][0]["user"] = {"exec": plugin}
+    (project.directory / "kubeconfig").write_text(yaml.safe_dump(content))
+    project.write(MAP)
+    run = project.up(provider={"kubeconfig": "kubeconfig"}, fails=True)
+    assert "configured Kubernetes cluster is unreachable" in run.diagnostics
+    assert "no-such-plugin" in run.diagnostics
 
 
 def test_options_of_the_official_provider_are_tolerated(project: Project, cluster: ControlPlane) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from components.remote_script import RemoteScript
@@ -32,13 +34,14 @@ HOSTILE = [
 @pytest.mark.parametrize("value", HOSTILE)
 @pytest.mark.parametrize("argument", ["owner", "primary", "backups", "volume", "path", "options", "minion"])
 def test_hostile_arguments(shared_machine: Machine, argument: str, value: str) -> None:
+    given: dict[str, Any] = {argument: value}
     if (argument, value) in (("backups", ""), ("options", ""), ("options", "star*")):
-        assert mount(shared_machine, **{argument: value}).status == 0
+        assert mount(shared_machine, **given).status == 0
         assert unmount(shared_machine).json["action"] == "unmounted"
         return
     if argument == "path" and value:
-        value = f"/mnt/{value}" if value != "-o" else value
-    done = mount(shared_machine, **{argument: value})
+        given[argument] = f"/mnt/{value}" if value != "-o" else value
+    done = mount(shared_machine, **given)
     assert done.status == 1, done
     assert done.err.startswith("glusterfarm: ")
     assert "cannot be used" in done.err

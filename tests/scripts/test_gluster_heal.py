@@ -87,7 +87,7 @@ def test_a_script_that_was_not_handed_its_text_sets_up_no_timer(machine: Machine
 def test_a_percent_sign_in_the_path(machine: Machine) -> None:
     mount_with_timer(machine, "/mnt/50%full")
     unit = machine.path("/etc/systemd/system/glusterfarm-heal-mnt-50\\x25full.service").read_text()
-    assert "heal.sh heal MyVolume /mnt/50%%full minion-1\n" in unit
+    assert "heal.sh heal MyVolume /mnt/50%%full\n" in unit
 
 
 @pytest.mark.every_shell

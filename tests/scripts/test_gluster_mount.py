@@ -17,6 +17,15 @@ from tests.support.gluster_mount import (
 )
 from tests.support.minion import Machine
 
+HEALER = "/etc/systemd/system/glusterfarm-heal-mnt-glusterfs"
+#: What the owners of a mount have in common.
+SHARED = (
+    UNIT,
+    f"{HEALER}.service",
+    f"{HEALER}.timer",
+    "/etc/glusterfarm/mounts/mnt-glusterfs/servers",
+    "/etc/glusterfarm/mounts/mnt-glusterfs/heal.sh",
+)
 LOG = "/var/log/glusterfs/glusterfarm/mnt-glusterfs.log"
 
 
@@ -32,7 +41,8 @@ def test_a_fresh_mount(machine: Machine) -> None:
         "Description=GlusterFS volume MyVolume on /mnt/glusterfs\n"
         "Wants=network-online.target\n"
         "After=network-online.target\n"
-        "Before=kubelet.service k3s.service k3s-agent.service rke2-server.service rke2-agent.service\n"
+        "Before=kubelet.service snap.microk8s.daemon-kubelite.service k0sworker.service k0scontroller.service"
+        " k3s.service k3s-agent.service rke2-server.service rke2-agent.service\n"
         "StartLimitIntervalSec=0\n"
         "\n"
         "[Mount]\n"
@@ -255,15 +265,17 @@ def test_a_read_only_mount_is_not_written_to(machine: Machine) -> None:
     assert mount(machine, options="ro").json["action"] == "mounted"
 
 
-@pytest.mark.every_shell
-def test_a_failed_update_keeps_what_was_known(machine: Machine) -> None:
-    mount(machine)
-    machine.install_client("exit 0\n")
-    assert mount(machine, options="acl").status == 1
-    assert machine.path(UNIT).exists()  # mounted when the volume is back, by heal or a reboot
-    assert status(machine).json["owners"] == [OWNER]
-    machine.install_client()
-    assert mount(machine, options="acl").json["action"] == "mounted"
+@pytest.mark.parametrize(("machine_id", "first"), [("9", "gluster-1"), ("5", "gluster-3"), ("1", "gluster-2")])
+def test_which_server_is_first_depends_on_the_machine_and_not_on_its_name(
+    machine: Machine, machine_id: str, first: str
+) -> None:
+    """Two stacks may have two names for one machine, and share its mount."""
+    machine.path("/etc/machine-id").write_text(f"{machine_id:0>32}\n")
+    mount(machine, resident=True)
+    written = {path: machine.path(path).read_text() for path in SHARED}
+    assert f"What={first}:/MyVolume\n" in written[UNIT]
+    assert mount(machine, owner="prod/other-name", minion="other-name", resident=True).json["action"] == "unchanged"
+    assert {path: machine.path(path).read_text() for path in SHARED} == written
 
 
 def test_a_failed_second_owner_leaves_the_first_ones_mount(machine: Machine) -> None:

@@ -27,7 +27,9 @@ def test_the_last_owner_takes_everything_back(machine: Machine) -> None:
     assert mounts(machine) == []
     assert not any(machine.path(path).exists() or machine.path(path).is_symlink() for path in WRITTEN)
     assert clients(machine) == []
-    assert machine.calls("systemctl")[-2:] == [["daemon-reload"], ["reset-failed", "--", "mnt-glusterfs.mount"]]
+    healer = "glusterfarm-heal-mnt-glusterfs"
+    units = ("mnt-glusterfs.mount", f"{healer}.service", f"{healer}.timer")
+    assert machine.calls("systemctl")[-4:] == [["daemon-reload"], *(["reset-failed", "--", unit] for unit in units)]
 
 
 def test_what_is_gone_already_is_a_success(machine: Machine) -> None:

@@ -84,6 +84,21 @@ def test_another_owner_or_mode_is_given_to_the_directory_and_to_nothing_in_it(vo
     assert (volume.path / "photo").stat().st_uid == os.getuid()
 
 
+def test_a_change_that_fails_halfway_gives_the_owner_back(volume: Shared) -> None:
+    volume.run("make", "33", "33", "0770")
+    programs = volume.scratch / "programs"
+    programs.mkdir()
+    (programs / "chmod").write_text("#!/bin/sh\nexit 1\n")
+    (programs / "chmod").chmod(0o755)
+    volume.environment = {"PATH": f"{programs}:{os.environ['PATH']}"}
+    _, said = (change := volume.start("make", "82", "82", "0750")).communicate()
+
+    assert change.returncode == 1
+    assert "the mode of " in said.decode()
+    assert "cannot be changed to 0750; see that the volume is not read-only" in said.decode()
+    assert volume.rights == (33, 33, "0770")
+
+
 def test_one_that_was_cut_off_is_finished(volume: Shared) -> None:
     (volume.mount / ".uploads.new").mkdir()
     volume.run("make", "33", "33", "0770")

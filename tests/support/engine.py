@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import runpy
+import signal
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from enum import StrEnum
@@ -61,6 +62,8 @@ class World:
     unreachable: str = ""
     not_compared: str = ""
     forbidden: tuple[str, ...] = ()
+    no_nodes: tuple[str, ...] = ()
+    mounted: tuple[str, ...] = ()
     service_known: bool = True
     cluster_ip: str = CLUSTER_IP
     node_ports: tuple[int, ...] = (NODE_PORT,)
@@ -161,6 +164,14 @@ class _Monitor(mocks.MockMonitor):
         return response
 
 
+class _Callbacks:
+    """Takes the program's hooks. No engine runs them: tests/plugins has those that do."""
+
+    def register_resource_hook(self, hook: pulumi.ResourceHook) -> None: ...
+
+    def register_error_hook(self, hook: pulumi.ErrorHook) -> None: ...
+
+
 @dataclass(frozen=True, kw_only=True)
 class Run:
     """What one run of a program registered and exported."""
@@ -201,6 +212,7 @@ def run(
     settings.ROOT.set(None)  # made once a process, it may be one that another test never let finish
     preview = failing is None and not update
     mocks.set_mocks(_Providers(world), PROJECT, stack, preview=preview, monitor=_Monitor(registered, failing, world))
+    settings.SETTINGS.callbacks = _Callbacks()
     set_all_config(dict(config or {}), list(secrets))
     settings.SETTINGS.rpc_manager.clear()
     settings.SETTINGS.outputs.clear()
@@ -235,7 +247,11 @@ def run_main(
     def program() -> Mapping[str, pulumi.Input[Any]]:
         exports: dict[str, pulumi.Input[Any]] = {}
         monkeypatch.setattr(pulumi, "export", exports.__setitem__)
-        runpy.run_path(str(PROGRAM), run_name="__main__")
+        handler = signal.getsignal(signal.SIGINT)
+        try:
+            runpy.run_path(str(PROGRAM), run_name="__main__")
+        finally:
+            signal.signal(signal.SIGINT, handler)
         return exports
 
     return run(program, config=config, secrets=secrets, stack=stack, failing=failing, world=world, update=update)

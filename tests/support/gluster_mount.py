@@ -22,9 +22,11 @@ def mount(
     options: str = "",
     minion: str = "minion-1",
     verb: str = "mount",
+    resident: bool = False,
 ) -> Result:
-    """Run `mount`, or `update`."""
-    return machine.run("gluster_mount", verb, owner, primary, backups, volume, path, options, minion, "1")
+    """Run `mount`, or `update`; ``resident`` as the program does, with what heals the mount."""
+    words = (verb, owner, primary, backups, volume, path, options, minion, "1")
+    return machine.run("gluster_mount", *words, resident=resident)
 
 
 def unmount(machine: Machine, *, owner: str = OWNER, volume: str = "MyVolume", path: str = PATH) -> Result:

@@ -26,10 +26,14 @@ FUSEFS = Path(__file__).with_name("fusefs.py")
 
 # Everything a minion is expected to have: coreutils, util-linux, e2fsprogs, find, grep, sed, awk.
 TOOLS = [
-    "awk", "cat", "chattr", "chmod", "cp", "cut", "date", "env", "find", "flock", "getfattr", "grep", "head", "id",
-    "kill", "ln", "ls", "lsattr", "mkdir", "mktemp", "mount", "mv", "nsenter", "readlink", "rm", "rmdir", "sed",
-    "setsid", "sh", "sleep", "sort", "stat", "tail", "timeout", "touch", "tr", "umount", "uname", "unshare", "wc",
+    "awk", "cat", "chattr", "chmod", "cksum", "cmp", "cp", "cut", "date", "env", "find", "flock", "getfattr", "grep",
+    "head", "id", "kill", "ln", "ls", "lsattr", "mkdir", "mktemp", "mount", "mv", "nsenter", "readlink", "rm", "rmdir",
+    "sed", "setsid", "sh", "sleep", "sort", "stat", "tail", "timeout", "touch", "tr", "umount", "unshare",
+    "wc",
 ]  # fmt: skip
+
+#: The machine asks the first server first, of two and of three.
+MACHINE_ID = "00000000000000000000000000000009"
 
 _SETUP = """
 set -e
@@ -44,6 +48,7 @@ done
 for directory in run mnt var/log; do mount -t tmpfs "$directory" "/$directory"; done
 mkdir -p /run/systemd/system /etc/logrotate.d /etc/systemd/system
 printf '# static\\n' >/etc/fstab
+printf '%s\\n' "$2" >/etc/machine-id
 touch "$1/ready"
 exec sleep infinity
 """
@@ -72,10 +77,13 @@ unit='' verb=''
 for word in "$@"; do
     case $word in -*) ;; *.mount) unit=$word ;; *) verb=$word ;; esac
 done
-file=/etc/systemd/system/$unit wants=/etc/systemd/system/multi-user.target.wants
+file=/run/systemd/system/$unit
+[ -e "$file" ] || file=/etc/systemd/system/$unit
+wants=/etc/systemd/system/multi-user.target.wants
 field() { sed -n "s/^$1=//p" "$file" | sed 's/%%/%/g'; }
 case $verb in
 restart) umount "$(field Where)"; mount -t glusterfs -o "$(field Options)" "$(field What)" "$(field Where)" ;;
+stop) umount "$(field Where)" ;;
 is-active) grep -q " $(field Where) " /proc/self/mountinfo && echo active || { echo inactive; exit 3; } ;;
 is-enabled) [ -L "$wants/$unit" ] && echo enabled || { echo disabled; exit 1; } ;;
 enable) mkdir -p "$wants" && ln -sf "$file" "$wants/$unit" ;;
@@ -136,6 +144,7 @@ class Machine:
                 _SETUP,
                 "sh",
                 scratch,
+                MACHINE_ID,
             ],
             stderr=subprocess.DEVNULL,
         )
@@ -149,6 +158,7 @@ class Machine:
         self.root = Path(f"/proc/{self.init}/root")
         self.stub("systemctl", _SYSTEMCTL)
         self.stub("journalctl", "")
+        self.stub("uname", "echo minion-1")
         self.install_client()
 
     @property

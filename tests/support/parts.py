@@ -28,7 +28,10 @@ LEGEND = "seconds: the sum over all workers; wall: from the start of the part's 
 
 @dataclass
 class Part:
-    """One part of `make test`. ``begun`` and ``ended`` are in seconds since the epoch; ``failed`` has a line per test."""
+    """One part of `make test`.
+
+    ``begun`` and ``ended`` are in seconds since the epoch; ``failed`` has a line for each failed test.
+    """
 
     name: str
     begun: float

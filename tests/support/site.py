@@ -86,7 +86,10 @@ class PublishedSite:
             json.dumps(
                 {
                     "minions": [
-                        {"name": minion.name, "host": "127.0.0.1", "port": minion.port, "hostKey": minion.host_key}
+                        {
+                            **{"name": minion.name, "host": "127.0.0.1", "port": minion.port},
+                            **{"user": minion.user, "hostKey": minion.host_key},
+                        }
                         for minion in self.minions
                     ]
                 }

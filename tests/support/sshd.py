@@ -18,6 +18,7 @@ from typing import Any, Self, TypeVar
 
 import asyncssh
 
+from connectors.login_shell import announced, is_announced
 from settings import Minion
 
 _T = TypeVar("_T")
@@ -47,10 +48,13 @@ class LoopbackMinion:
     host_key: str
     host_keys: list[str]
     mountinfo: Path
+    user: str = "root"
     commands: list[str] = field(default_factory=list)
     connections: int = 0
     forwarding: bool = True
-    #: Changes each command before it runs.
+    #: The words with which the login shell runs a command.
+    login: Callable[[str], list[str]] = lambda command: ["sh", "-c", f"exec {command}"]
+    #: Changes each command before it runs. What it puts in place of one of ours begins like that.
     tamper: Callable[[str], str] = lambda command: command
     #: Whether it is gone, with all its connections, when it is asked for a command.
     dies: Callable[[str], bool] = lambda command: False
@@ -58,18 +62,26 @@ class LoopbackMinion:
 
     def entry(self, **changed: Any) -> Minion:
         """This minion as the inventory has it."""
-        settings: dict[str, Any] = {"host": "127.0.0.1", "port": self.port, "user": "root", "host_key": self.host_key}
+        settings: dict[str, Any] = {
+            "host": "127.0.0.1",
+            "port": self.port,
+            "user": self.user,
+            "host_key": self.host_key,
+        }
         return Minion(name=self.name, **(settings | changed))
 
     async def handle(self, process: asyncssh.SSHServerProcess[bytes]) -> None:
         """Run what a client asks for, and end it when the client goes, as sshd does: by the end of its stdin."""
-        command = self.tamper(process.command or "")
+        asked = process.command or ""
+        command = self.tamper(asked)
+        if is_announced(asked) and not is_announced(command):
+            command = announced("sh", "-c", command)
         self.commands.append(command)
         if self.dies(command):
             process.channel.get_connection().abort()
             return
         child = await asyncio.create_subprocess_exec(
-            *in_namespace(self.mountinfo, "sh", "-c", f"exec {command}"),
+            *in_namespace(self.mountinfo, *self.login(command)),
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,

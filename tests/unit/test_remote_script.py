@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from components.remote_script import RemoteScript, argv
+from connectors.login_shell import MARK
 
 SCRIPTS = Path(__file__).parents[2] / "components" / "scripts"
 MOUNT = RemoteScript(name="gluster_mount")
@@ -43,7 +44,7 @@ def test_inline_carries_the_script_and_leaves_stdin_alone() -> None:
     assert MOUNT.inline("status", "V", "/mnt/x", sudo=True) == f"sudo -n {command}"
     done = subprocess.run(["/bin/sh", "-c", command], capture_output=True, text=True, check=False)
     assert done.returncode == 2  # the script's own usage: it ran, and knows how many arguments it wants
-    assert done.stderr.startswith("glusterfarm: usage: mount|update OWNER")
+    assert done.stderr.startswith(f"{MARK}\nglusterfarm: usage: mount|update OWNER")
 
 
 @given(words)

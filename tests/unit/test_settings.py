@@ -20,7 +20,7 @@ from tests.support.stack import StackFiles, host_key, minion, three_minions
 
 LONG = "a" * 5000
 NAME_RULE = "a name of small letters, digits, - and ., beginning and ending with a letter or digit, at most 128"
-HOST_RULE = "a host name (RFC 1123) or an IP address"
+HOST_RULE = "a host name or an IP address"
 SERVER_RULE = "a host name (RFC 1123) or an IPv4 address, at most 63 long (mount.glusterfs drops longer ones)"
 OPTION_RULE = "a mount option, NAME or NAME=VALUE, of letters, digits and . _ : / = @ + -"
 KEY_RULE = "the machine's public host key, TYPE BASE64: `python -m ops inventory scan` collects it"
@@ -317,8 +317,20 @@ INVENTORY_MISTAKES: list[tuple[str, object, str, tuple[str, ...]]] = [
     ("minions[1].port", "22", "minions[1].port", ("'22' is text", "from 1 to 65535", "for example 22, without quotes")),
     ("minions[1].port", 70000, "minions[1].port", ("70000 is too large", "from 1 to 65535", "for example 22")),
     ("minions[1].port", True, "minions[1].port", ("true is a boolean", "a whole number from 1 to 65535")),
-    ("minions[1].user", "Farm", "minions[1].user", ("'Farm'", "a login name", "for example farm")),
-    ("minions[1].user", "a" * 33, "minions[1].user", ("longer than 32", "a login name")),
+    ("minions[1].host", "fe80::1", "minions[1].host", ("'fe80::1' is refused: a link-local address", HOST_RULE)),
+    ("minions[1].host", "fe80::1%eth0", "minions[1].host", ("is refused: a link-local address", HOST_RULE)),
+    ("minions[1].user", "", "minions[1].user", ("is empty", "a login name that sshd accepts", "for example farm")),
+    (
+        "minions[1].user",
+        "farm:22",
+        "minions[1].user",
+        ("'farm:22' is refused: a login name has no colon", "keys of th"),
+    ),
+    ("minions[1].user", "fa\trm", "minions[1].user", ("control characters are not allowed in a login name",)),
+    ("minions[1].user", " farm", "minions[1].user", ("' farm' is refused", "may not begin or end with a space")),
+    ("minions[1].user", "-farm", "minions[1].user", ("'-farm' is refused", "may not begin with a hyphen")),
+    ("minions[1].user", "\ufb01", "minions[1].user", ("SSH programs send some of its characters in different",)),
+    ("minions[1].user", "a" * 257, "minions[1].user", ("longer than 256", "a login name")),
     ("minions[1].generation", 12, "minions[1].generation", ("12 is a number", 'for example "12", in quotes')),
     ("minions[1].generation", "a,b", "minions[1].generation", ("'a,b'", "letters, digits and . _ : + -")),
     ("minions[1].state", "on", "minions[1].state", ("'on' is none of the choices", "up or down", "for example up")),
@@ -410,8 +422,23 @@ def test_one_machine_may_be_reached_on_two_ports_or_through_two_bastions(stack: 
 
 
 YAML_MISTAKES = [
-    ("", "inventory.yaml: this is nothing (null)"),
-    ("- a\n", "inventory.yaml: this is a list"),
+    ("", "inventory.yaml: is empty. List the machines under minions:, or run `python -m ops inventory import`"),
+    ("# nothing yet\n---\n", "inventory.yaml: is empty. "),
+    ("- a\n", "inventory.yaml: is a list. Put the list under the key minions:"),
+    ("web-1\nweb-2\n", "inventory.yaml: is text, not an inventory of this program. If it is an Ansible inventory"),
+    ("12\n", "inventory.yaml: is a number, not an inventory of this program. "),
+    *(
+        (text, "inventory.yaml: is an Ansible inventory. Write this program's inventory from it and name the new file")
+        for text in (
+            "[web]\nweb-1 ansible_host=10.0.0.1\n",
+            "[web:children]\nroom_a\n",
+            "web-1:2222 ansible_user=ops\n",
+            "all:\n  hosts:\n    web-1:\n",
+            "web: {hosts: {web-1: {ansible_password: !vault abc}}}\nroom:\n",
+            '{"_meta": {"hostvars": {}}, "all": {"children": ["ungrouped"]}}',
+        )
+    ),
+    ("{}", "inventory.yaml: minions: is missing. It must be a list of at least one minion (`python -m ops inventory "),
     ("minions: [\n", "inventory.yaml: line 2, column 1 is not YAML: "),
     (
         "minions:\n  - name: a: b\n",

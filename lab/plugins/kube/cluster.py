@@ -12,8 +12,9 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Final, TypeVar
 
+from connectors.kubeconfig import KubeconfigError, check_credentials, logged_errors, set_proxy
 from lab.plugins.common.model import ProviderError
-from lab.plugins.kube.config import Config, load
+from lab.plugins.kube.config import Config, active_cluster, active_user, load
 from lab.plugins.kube.kinds import Kind
 
 T = TypeVar("T")
@@ -134,7 +135,7 @@ def _client(config: Config) -> Any:
     try:
         kubeconfig = load(config.kubeconfig)
         settings = Configuration()
-        with tempfile.TemporaryDirectory(prefix="glusterfarm-") as directory:
+        with tempfile.TemporaryDirectory(prefix="glusterfarm-") as directory, logged_errors() as logged:
             fill: Any = load_kube_config_from_dict
             fill(
                 _chosen(kubeconfig, config),
@@ -145,7 +146,10 @@ def _client(config: Config) -> Any:
             )
             for name in ("ssl_ca_cert", "cert_file", "key_file"):
                 setattr(settings, name, _in_memory(getattr(settings, name), directory))
-    except ProviderError as error:
+        check_credentials(settings, active_user(kubeconfig, config.context) or {}, logged)
+        chosen = active_cluster(kubeconfig, config.context, config.cluster) or {}
+        set_proxy(settings, chosen.get("proxy-url"))
+    except (ProviderError, KubeconfigError) as error:
         raise UnreachableError(str(error)) from None
     except (ConfigException, OSError) as error:
         raise UnreachableError(f"unable to load Kubernetes client configuration from kubeconfig: {error}") from None

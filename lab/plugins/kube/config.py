@@ -103,6 +103,15 @@ def active_cluster(kubeconfig: Any, context: Any, cluster: Any) -> dict[str, Any
     return result
 
 
+def active_user(kubeconfig: Any, context: Any) -> dict[str, Any] | None:
+    """The user that a kubeconfig logs in as; None when it names none."""
+    found = load(kubeconfig)
+    contexts = {entry.get("name"): entry.get("context") or {} for entry in found.get("contexts") or []}
+    users = {entry.get("name"): entry.get("user") for entry in found.get("users") or []}
+    result: dict[str, Any] | None = users.get(contexts.get(context or found.get("current-context"), {}).get("user"))
+    return result
+
+
 def default_namespace(config: Config) -> str:
     """The namespace for objects that name none: the provider's, else the context's, else `default`."""
     if config.namespace:

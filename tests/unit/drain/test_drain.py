@@ -32,6 +32,8 @@ class Api:
     deleted: dict[str, float] = field(default_factory=dict)
     selectors: list[str] = field(default_factory=list)
     refusal: str = ""
+    #: Bodies by node.
+    patches: dict[str, object] = field(default_factory=dict)
 
     def listed(self, node: str) -> list[dict[str, object]]:
         now = time.monotonic()
@@ -68,6 +70,16 @@ def handler(api: Api) -> type[BaseHTTPRequestHandler]:
                 query = parse_qs(url.query)
                 api.selectors.append(query["labelSelector"][0])
                 self.reply(200, {"items": api.listed(query["fieldSelector"][0].removeprefix("spec.nodeName="))})
+
+        def do_PATCH(self) -> None:
+            name = urlsplit(self.path).path.rpartition("/")[2]
+            body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+            if name not in api.nodes:
+                self.reply(404, {"message": "no"})
+                return
+            assert not api.deleted, "the label comes off first"
+            api.patches[name] = body
+            self.reply(200, {})
 
         def do_DELETE(self) -> None:
             name = urlsplit(self.path).path.rpartition("/")[2]
@@ -130,6 +142,20 @@ def test_the_farms_pods_on_that_node_are_deleted_and_waited_for(
     assert set(api.deleted) == {"php-a"}, "the other node's pod is left alone"
     assert set(api.selectors) == {SELECTOR}
     assert done.seconds >= 0.7, "it was waited for"
+
+
+def test_the_farms_marks_come_off_the_node_first(api: Api, directory: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert drain(directory, capsys, "--unlabel", "farm/mounted.dev", "--unlabel", "farm/generation.dev").status == 0
+    gone = {"farm/mounted.dev": None, "farm/generation.dev": None}
+    assert api.patches == {"minion-1": {"metadata": {"labels": gone, "annotations": gone}}}
+    assert set(api.deleted) == {"php-a"}
+
+
+def test_a_node_that_is_gone_is_not_made_anew(api: Api, directory: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    done = drain(directory, capsys, "--unlabel", "farm/mounted.dev", node="minion-9")
+    assert done.status == 0
+    assert "warning: node minion-9 is not drained: " in done.err
+    assert not api.patches
 
 
 def test_a_node_without_pods_is_done_at_once(api: Api, directory: Path, capsys: pytest.CaptureFixture[str]) -> None:

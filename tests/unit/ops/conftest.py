@@ -24,6 +24,7 @@ from ops.__main__ import main
 from settings import Inventory, StackConfig, check
 from tests.support.api_server import serving
 from tests.support.engine import run_main
+from tests.support.importing import Importing
 from tests.support.minion import Machine
 from tests.support.site import ROOT, PublishedSite
 from tests.support.sshd import Loopback, LoopbackMinion
@@ -387,3 +388,10 @@ def _inside(machine: Machine) -> Any:
     environment = f"PATH={machine.programs} CALLS={machine.calls_file} HOME=/root"
     enter = f"{shlex.join(machine.enter)} env -i {environment} sh -c"
     return lambda command: f"{enter} {shlex.quote(command)}"
+
+
+@pytest.fixture
+def importing(stack: StackFiles, capsys: pytest.CaptureFixture[str]) -> Importing:
+    """A project whose inventory file is not there yet."""
+    (stack.directory / "inventory.yaml").unlink()
+    return Importing(stack=stack, output=capsys)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-import shlex
 import socket
 import subprocess
 from pathlib import Path
 
 import pytest
 
+from connectors.login_shell import words_of
 from publisher import verify
 from publisher.manifest import Manifest
 from publisher.remote import PublishError
@@ -105,7 +105,7 @@ def test_what_no_slot_can_hold_is_named_and_nothing_is_moved(site_stack: SiteSta
 
 def asked(command: str) -> str:
     """The verb of a command line of adopt.sh; '' for another script's."""
-    words = shlex.split(command)
+    words = words_of(command)
     return words[5] if words[3] == "adopt" else ""
 
 

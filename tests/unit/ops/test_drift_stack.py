@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.logins import CLOUD_IMAGE, forced, noisy
 from tests.unit.ops.conftest import LABEL, Deployed
 
 PROJECT = Path(__file__).parents[3]
@@ -133,19 +134,21 @@ def test_a_command_that_this_program_did_not_write(deployed: Deployed) -> None:
     assert ("mount-minion-1", "state") in deployed.whats()
 
 
-def test_a_script_that_cannot_be_asked_and_a_sudo_that_asks(deployed: Deployed) -> None:
+def test_a_script_that_cannot_be_asked_and_a_login_that_runs_something_else(deployed: Deployed) -> None:
     state = deployed.state()
     for it in state["deployment"]["resources"]:
         if it["urn"].endswith("Command::mount-minion-1"):
             it["inputs"]["stdin"] = it["inputs"]["stdin"].replace("use_source", "use_another")
     deployed.change_state(state)
     deployed.machines["minion-2"].stub("unshare", "")
-    deployed.servers["minion-2"].tamper = lambda command: "sh -c 'echo sudo: a password is required >&2; exit 1'"
+    deployed.servers["minion-1"].login = noisy
+    deployed.servers["minion-2"].login = forced(CLOUD_IMAGE)
 
     first, second = deployed.findings()
     assert (first["what"], first["found"]) == ("script", "the recorded script has no use_source")
-    assert (second["what"], second["found"]) == ("look", "'sudo: a password is required'")
-    assert "sudo without a password" in second["remedy"]
+    assert second["what"] == "look"
+    assert "the login of user root did not run the command: it printed 'Please login as" in second["found"]
+    assert "correct `user` in the inventory" in second["remedy"]
 
 
 @pytest.mark.parametrize("words", [["--stack"], ["--colour"], ["extra"]])

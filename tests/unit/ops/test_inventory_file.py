@@ -172,8 +172,8 @@ def test_what_cannot_be_changed_without_loss_is_refused() -> None:
     with pytest.raises(OpsError, match=r"inventory/prod.yaml: minions\[0\]: the tag"):
         opened("minions:\n  - !machine {name: a, host: a}\n")
     file = opened("minions: [{name: a, host: a}]")
-    file.set(0, "user", "A b")
-    with pytest.raises(OpsError, match=r"minions\[0\].user: 'A b' does not have the right form"):
+    file.set(0, "user", "a:b")
+    with pytest.raises(OpsError, match=r"minions\[0\].user: 'a:b' is refused: a login name has no colon"):
         file.text()
 
 

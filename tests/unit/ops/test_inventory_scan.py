@@ -241,10 +241,13 @@ def test_the_inventory_may_be_that_of_a_stack_and_must_be_right(scanning: Scanni
     scanning.stack.write("Pulumi.yaml", "name: glusterfarm\nruntime: python\n")
     scanning.stack.write("Pulumi.prod.yaml", "config: {glusterfarm:inventory: inventory.yaml}\n")
     assert scanning.run("--stack", "prod")[0] == 0
-    scanning.stack.inventory([scanning.entry(machine, hostKey="ssh-ed25519 AAAA"), scanning.entry(machine, user="A")])
+    scanning.stack.inventory([scanning.entry(machine, hostKey="ssh-ed25519 AAAA"), scanning.entry(machine, user="a:b")])
     status, out, err = scanning.run()
     assert (status, out) == (2, "")
     assert "inventory.yaml: minions[0].hostKey: 'ssh-ed25519 AAAA' is refused" in err
     assert "minions[1].user" in err
     scanning.file.unlink()
-    assert scanning.run()[2] == "error: inventory.yaml: the file is refused: it does not exist\n"
+    assert scanning.run()[2] == (
+        "error: inventory.yaml: the file is refused: it does not exist; `python -m ops inventory import` writes an"
+        " inventory\n"
+    )

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from components.remote_script import RemoteScript
 from ops.errors import OpsError
 from ops.recorded import Call, call_of, state_of
+from tests.support.logins import NOISE
 from tests.support.stack import StackFiles, minion
 from tests.unit.ops.conftest import exported
 
@@ -54,6 +55,15 @@ def test_the_state_that_the_program_leaves(stack: StackFiles, monkeypatch: pytes
     assert mount.script == MOUNT.text
     assert state.labels["b"].node == "b.example.org"
     assert state.labels["b"].labels == {"glusterfarm/mounted.dev": "true"}
+
+
+def test_what_a_noisy_login_printed_before_a_mounts_line_is_left_out(
+    stack: StackFiles, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = exported(stack, monkeypatch)
+    for resource in found["deployment"]["resources"]:
+        resource["outputs"]["stdout"] = f"{NOISE}\n" + resource["outputs"]["stdout"] + "\n"
+    assert state_of(found).mounts["minion-1"].said == {"guard": "immutable", "healing": True}
 
 
 def test_what_is_about_to_be_deleted_is_not_wanted(stack: StackFiles, monkeypatch: pytest.MonkeyPatch) -> None:

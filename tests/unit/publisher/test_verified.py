@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from connectors.login_shell import announced, words_of
 from publisher import verify
 from publisher.jury import Jury
 from publisher.remote import PublishError
@@ -74,7 +75,8 @@ def test_a_flip_that_fails_after_its_rename_is_undone_when_the_volume_lets_it(si
     def tamper(command: str) -> str:
         match verb_of(command):
             case "release":
-                return f"{command} >/dev/null"  # and the deployer cannot know how it ended
+                # And the deployer cannot know how it ended.
+                return announced("sh", "-c", 'exec "$@" >/dev/null', "sh", *words_of(command))
             case "unflip":
                 return next(first, command)
         return command

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from shared.__main__ import main
+from tests.support.logins import CLOUD_IMAGE, forced, noisy
 from tests.support.sshd import Loopback, LoopbackMinion
 
 
@@ -57,6 +58,24 @@ def test_it_is_made_and_removed_through_one_minion(farm: Farm) -> None:
     assert [len(it.commands) for it in farm.minions] == [1, 0]
     assert farm.run("remove")[0] == 0
     assert not (farm.mount / "uploads").exists()
+
+
+def test_a_noisy_login_is_no_part_of_the_answer(farm: Farm) -> None:
+    farm.minions[0].login = noisy
+    status, stdout, stderr = farm.make()
+    assert (status, json.loads(stdout), stderr) == (0, {"directory": "uploads", "made": True}, "")
+    (farm.mount / "uploads").rmdir()
+    (farm.mount / "uploads").write_text("a file")
+    assert farm.make()[2].startswith("error: minion minion-1: ")
+
+
+def test_a_login_that_runs_something_else_is_said(farm: Farm) -> None:
+    farm.minions[0].login = forced(CLOUD_IMAGE)
+    status, stdout, stderr = farm.make()
+    assert (status, stdout) == (1, "")
+    assert stderr.startswith(
+        "error: minion minion-1: the login of user root did not run the command: it printed 'Please"
+    )
 
 
 def test_a_minion_that_is_away_is_passed_over(farm: Farm) -> None:
