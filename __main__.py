@@ -15,7 +15,7 @@ from settings import load
 
 end_quietly_when_interrupted()
 settings = load()
-local = LocalContent.read(settings.content)
+local = LocalContent.read(settings.content, settings.shared)
 farm = Farm.of(settings, survey(settings, local, pods="php", service="web"))
 
 mount = GlusterMount("mount", farm=farm, volume=settings.gluster)

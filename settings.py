@@ -11,7 +11,7 @@ import difflib
 import json
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final, TypeVar
 
@@ -295,7 +295,8 @@ _STRAY: Final = "this project is called {project}, so its settings are {project}
 class Mistake:
     """One mistake: the ``key`` in full, ``what`` is wrong with its value, and the rule and an example where they help.
 
-    ``kind`` tells mistakes apart for a program. As text it is the line that a user reads.
+    ``kind`` tells mistakes apart for a program. ``place`` is where it is in the settings or in the inventory; ``file``
+    and ``line`` are where that is written, if it is known. As text it is the line that a user reads.
     """
 
     key: str
@@ -303,20 +304,58 @@ class Mistake:
     rule: str = ""
     example: str = ""
     kind: str = ""
+    place: Place = ()
+    file: str = ""
+    line: int | None = None
 
     def __str__(self) -> str:
         rule = f". It must be {self.rule}; for example {self.example}" if self.rule else ""
-        return f"{self.key}: {self.what}{rule}"
+        # These have line and column in their words.
+        is_located = self.file and self.line is not None and not self.kind.startswith("yaml_")
+        return f"{self.key}: {self.what}{rule}" + (f" ({self.file}:{self.line})" if is_located else "")
+
+    def located(self, file: str, lines: Mapping[Place, int], place: Place) -> Mistake:
+        """The same, at ``place`` in a ``file`` whose keys are in ``lines``."""
+        return replace(self, file=file, line=self.line or strict_yaml.line_of(place, lines))
 
 
 class SettingsError(Exception):
     """Every mistake that was found (``found``), a line each (``mistakes``); as text, under a heading."""
 
     def __init__(self, subject: str, found: Iterable[Mistake]) -> None:
+        self.subject = subject
         self.found = tuple(found)
         self.mistakes = tuple(str(it) for it in self.found)
         count = "1 mistake" if len(self.mistakes) == 1 else f"{len(self.mistakes)} mistakes"
         super().__init__("\n  ".join([f"{count} in {subject}:", *self.mistakes]))
+
+
+def full_key(written: str, project: str) -> str | None:
+    """``NAMESPACE:NAME`` for a key of a stack's file, in each form that the CLI reads; None for what is not a key."""
+    match written.split(":"):
+        case [name]:
+            return f"{project}:{name}"
+        case [_, _]:
+            return written
+        case [namespace, "config", name]:
+            return f"{namespace}:{name}"
+    return None
+
+
+def located(found: Iterable[Mistake], path: str, lines: Mapping[Place, int], project: str) -> Iterator[Mistake]:
+    """The mistakes in the settings with the stack's file and their lines; those in other files as they are."""
+    places: dict[str | None, Place] = {}
+    for place in lines:
+        # Also of settings beside `config:`, which is a mistake by itself.
+        if len(place) == 1 or (len(place) == 2 and place[0] == "config"):  # noqa: PLR2004
+            places[full_key(str(place[-1]), project)] = place
+    for it in found:
+        if it.file or not it.place:
+            yield replace(it, file=it.file or path)
+            continue
+        name, *inside = it.place
+        # A setting that is not there is missing below `config:`.
+        yield it.located(path, lines, (*places.get(f"{project}:{name}", ("config",)), *inside))
 
 
 def mistakes(
@@ -325,7 +364,8 @@ def mistakes(
     """One for each place at which something is wrong; what is under a ``hidden`` top key is not shown."""
     for it in in_order(found):
         full = f"{prefix}{key(it.place)}" if it.place else prefix.rstrip(": ")
-        yield _mistake(full, model, it, hidden=it.place[0] in hidden if it.place else False)
+        made = _mistake(full, model, it, hidden=it.place[0] in hidden if it.place else False)
+        yield replace(made, place=it.place, line=it.context.get("line"))
 
 
 def _mistake(full: str, model: type[BaseModel], it: Finding, *, hidden: bool) -> Mistake:
@@ -351,7 +391,7 @@ def _seen(value: object, *, hidden: bool) -> str:
 
 
 def _example(it: Finding, rule: Rule, *, hidden: bool) -> str:
-    if it.kind == "string_type" and isinstance(it.value, int | float):
+    if it.kind == "string_type" and isinstance(it.value, int | float) and not rule.numbers:
         return "the same in quotes" if hidden else f'"{shown(it.value)}", in quotes'
     if it.kind == "int_type" and isinstance(it.value, str) and re.fullmatch("0|[1-9][0-9]{0,4}", it.value):
         return "the same without quotes" if hidden else f"{it.value}, without quotes"
@@ -400,7 +440,7 @@ def load() -> Settings:
     try:
         checked, inventory = check(config, secret=secret, project=project, stack=stack)
     except SettingsError as error:
-        raise pulumi.RunError(str(error)) from None
+        raise pulumi.RunError(str(_with_lines(error, project, stack))) from None
     return Settings(
         project=project,
         stack=stack,
@@ -418,15 +458,26 @@ def load() -> Settings:
     )
 
 
+def _with_lines(error: SettingsError, project: str, stack: str) -> SettingsError:
+    """The same, with the lines of the stack's file, where the CLI keeps it."""
+    path = f"Pulumi.{stack}.yaml"
+    try:
+        text = files.text(path)
+    except files.UnreadableError:
+        return error
+    return SettingsError(error.subject, located(error.found, path, strict_yaml.lines(text), project))
+
+
 def load_inventory(path: str | Path) -> Inventory:
     """Read an inventory file; raises SettingsError with every mistake in it."""
     name = str(path) if str(path).isprintable() else shown(str(path))
     try:
-        inventory, found = _inventory(files.text(path))
+        text = files.text(path)
     except files.UnreadableError as error:
         raise SettingsError("the inventory", [unreadable(name, error)]) from None
+    inventory, found, _ = _inventory(text)
     if inventory is None or found:
-        raise SettingsError("the inventory", mistakes(f"{name}: ", Inventory, found))
+        raise SettingsError("the inventory", inventory_mistakes(name, text, found))
     return inventory
 
 
@@ -455,11 +506,12 @@ def check(
     hidden = {name for name in raw if f"{project}:{name}" in secret}
     clear = {name: value for name, value in raw.items() if name not in hidden}
     checked, found = validate(StackConfig, raw)
-    inventory, in_file = None, list[Finding]()
+    inventory, in_file, machines, minions = None, list[Finding](), "", 0
     path = clear.get("inventory")
     if isinstance(path, str) and ("inventory",) not in {it.place for it in found}:
         try:
-            inventory, in_file = _inventory(files.text(path))
+            machines = files.text(path)
+            inventory, in_file, minions = _inventory(machines)
         except files.UnreadableError as error:
             made = error.flaw == "absent" and Path(path).parts[:1] == (OF_THE_LAB,)
             found.append(_refusal(("inventory",), path, error.flaw) if not made else _no_lab(path))
@@ -472,13 +524,13 @@ def check(
         *together.in_config(clear, secret_env=raw.get("secretEnv")),
         *together.in_production(clear),
         *together.in_shared(clear, site=_site(clear)),
-        *(together.in_farm(clear, minions=len(inventory.minions)) if inventory else ()),
+        *(together.in_farm(clear, minions=minions) if minions else ()),
     ]
     wrong = [
         *([] if re.fullmatch(_STACK_FORM, stack) else [Mistake(key="stack", what=_STACK.format(seen=shown(stack)))]),
         *(_stray(name, project) for name in _strays(config, project)),
         *mistakes(f"{project}:", StackConfig, found, hidden=hidden),
-        *mistakes(f"{path}: ", Inventory, in_file),
+        *inventory_mistakes(str(path), machines, in_file),
     ]
     if wrong or checked is None or inventory is None:
         raise SettingsError(f"the settings of stack {shown(stack)}", wrong)
@@ -515,8 +567,11 @@ def validate(model: type[_M], raw: object) -> tuple[_M | None, list[Finding]]:
     return None, [it for it in found if it.kind != "missing" or it.place not in misspelt]
 
 
-def _inventory(text: str) -> tuple[Inventory | None, list[Finding]]:
-    return read_inventory(text, *strict_yaml.read(text))
+def _inventory(text: str) -> tuple[Inventory | None, list[Finding], int]:
+    """The inventory in ``text``, or all that is wrong with it; and how many minions it lists, right or wrong."""
+    raw, troubles = strict_yaml.read(text)
+    minions = raw.get("minions") if isinstance(raw, dict) else None
+    return *read_inventory(text, raw, troubles), len(minions) if isinstance(minions, list) else 0
 
 
 def read_inventory(text: str, raw: object, troubles: Iterable[Finding]) -> tuple[Inventory | None, list[Finding]]:
@@ -530,6 +585,13 @@ def read_inventory(text: str, raw: object, troubles: Iterable[Finding]) -> tuple
         return None, [Finding((), f"foreign_{form}", raw)]
     inventory, found = validate(Inventory, raw)
     return inventory, [*troubles, *found, *clashes.in_inventory(raw)]
+
+
+def inventory_mistakes(name: str, text: str, found: Iterable[Finding]) -> list[Mistake]:
+    """The mistakes in the inventory file ``name``, each with its line."""
+    made = list(mistakes(f"{name}: ", Inventory, found))
+    lines = strict_yaml.lines(text) if made else {}
+    return [it.located(name, lines, it.place) for it in made]
 
 
 def _site(config: Mapping[str, object]) -> object:

@@ -84,6 +84,7 @@ class ContentSync(pulumi.ComponentResource):
         publish = farm.deployer_command(
             f"{name}-publish",
             *("publisher", "publish", *where, *farm.cluster_words(), *_jury_words(options), "--source", options.source),
+            *_linked_words(content),
             stdin=manifest.plan(),
             environment={INTENT_VARIABLE: intent.stdout},
             parent=self,
@@ -111,6 +112,12 @@ def _jury_words(content: Content) -> Iterator[str]:
         yield from ("--verify-sample", str(content.verify_sample))
     if content.max_unreachable:
         yield from ("--max-unreachable", str(content.max_unreachable))
+
+
+def _linked_words(content: LocalContent) -> Iterator[str]:
+    """Where pods have the directories that links of the content may lead to."""
+    for path in content.linked:
+        yield from ("--shared", path)
 
 
 def _clashes(manifest: Manifest) -> str:

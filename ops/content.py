@@ -139,7 +139,7 @@ def _otherwise(published: Published, config: StackConfig) -> str:
     if not published.intent:
         return "an older version of this program deployed the stack: see `pulumi preview`"
     try:
-        release = Manifest.of(Path(published.source)).release
+        release = Manifest.of(Path(published.source), shared=[it.path for it in config.shared]).release
     except ManifestError as error:
         return f"have the content at hand ({error})"
     return "" if release == published.release else f"see what of {published.source} is not as it was published"

@@ -15,7 +15,10 @@ from dataclasses import asdict, dataclass, replace
 from importlib import import_module
 
 from connectors.ssh import ConnectError, connect
+from ops.arguments import add_stack_option
+from ops.confirmation import add_confirmation_options, confirmed, require_answer
 from ops.content import Sight, judge_content, see
+from ops.errors import OpsError
 from ops.farm import Stack, stack_of
 from ops.finding import Finding, plain
 from ops.judge import judge
@@ -23,7 +26,7 @@ from ops.look import CONNECT_SECONDS, Seen, Unseen, look, unreached
 from ops.nodes import judge_nodes
 from ops.pulumi import Pulumi
 from ops.recorded import Mount
-from ops.repair import Repair, repair
+from ops.repair import Repair, plan, repair
 from ops.versions import judge_minions, look_at_servers
 from settings import Minion
 
@@ -47,7 +50,7 @@ class Report:
 
 def options(parser: argparse.ArgumentParser) -> None:
     """The verb's options."""
-    parser.add_argument("--stack", metavar="S", help="the stack (default: the selected one)")
+    add_stack_option(parser)
     parser.add_argument("--json", action="store_true", help="one JSON object on stdout")
     parser.add_argument(
         "--repair",
@@ -62,26 +65,40 @@ def options(parser: argparse.ArgumentParser) -> None:
         help="read every file of every whole slot through every minion's mount, not only what is live: 10 s and more"
         " for 10,000 files, side by side",
     )
+    add_confirmation_options(parser)
     parser.epilog = "Exit status: 0 no findings, 1 findings, 2 could not look. What each means: docs/operations.md."
 
 
 def run(options: argparse.Namespace) -> int:
     """Look, mend when told to, report; give the exit status. Raises OpsError."""
+    if not options.repair and (options.yes or options.dry_run):
+        raise OpsError(
+            f"{'--yes' if options.yes else '--dry-run'} is for `drift --repair`; without it nothing is changed"
+        )
+    if options.repair:
+        require_answer(options, "drift --repair")
     pulumi = Pulumi(stack=options.stack, environment=dict(os.environ))
-    report, repairs = asyncio.run(_run(pulumi, mend=options.repair, deep=options.deep))
+    report, repairs, planned = asyncio.run(_run(pulumi, options))
     for it in repairs:
         if it.error:
             print(f"error: {it.minion or 'site'}: {it.what} not repaired: {it.error}", file=sys.stderr)
-    print(json.dumps(_object(report, repairs, mend=options.repair)) if options.json else _text(report, repairs))
+    if options.json:
+        told = _object(report, repairs, mend=options.repair)
+        print(json.dumps(told | {"dryRun": True, "planned": planned} if options.dry_run else told))
+    else:
+        print("\n".join([*(f"dry run: {line}" for line in planned), _text(report, repairs)]))
     return 1 if report.findings else 0
 
 
-async def _run(pulumi: Pulumi, *, mend: bool, deep: bool) -> tuple[Report, list[Repair]]:
+async def _run(pulumi: Pulumi, options: argparse.Namespace) -> tuple[Report, list[Repair], list[str]]:
+    """The report, what was repaired, and what a dry run would have."""
+    deep = options.deep
     # A second of import, while Pulumi reads the state.
     stack, _ = await asyncio.gather(stack_of(pulumi), asyncio.to_thread(import_module, "kubernetes.client"))
     report = await look_at(stack, deep=deep)
     repairs: list[Repair] = []
-    if mend and any(finding.mend for finding in report.findings):
+    planned = plan(report.findings) if options.repair else []
+    if planned and not options.dry_run and (options.yes or _agreed(report, planned)):
         repairs = await repair(stack, pulumi, report.findings)
         # Anew from the state, which writing a label has changed.
         stack = await stack_of(pulumi)
@@ -89,7 +106,13 @@ async def _run(pulumi: Pulumi, *, mend: bool, deep: bool) -> tuple[Report, list[
     # Last, because the servers are to be asked once.
     findings, not_compared = await look_at_servers(stack, report.seen)
     found = _in_order(stack, [*report.findings, *findings])
-    return replace(report, findings=found, not_compared=tuple(not_compared)), repairs
+    report = replace(report, findings=found, not_compared=tuple(not_compared))
+    return report, repairs, planned if options.dry_run else []
+
+
+def _agreed(report: Report, planned: Sequence[str]) -> bool:
+    lines = [finding.line() for finding in report.findings if finding.mend]
+    return confirmed([*lines, *planned], "Repair this?")
 
 
 async def look_at(stack: Stack, *, deep: bool = False) -> Report:

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from ops.arguments import known_stacks
 from ops.errors import OpsError
 from ops.finding import plain
 
 _LINES_OF_A_FAILURE = 12
+_UNKNOWN_STACK = re.compile("no stack named '([^']{1,200})' found")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,10 +57,13 @@ class Pulumi:
         return "" if status == 0 else _complaint(out + err)
 
     async def previewed(self) -> tuple[int, str, str]:
-        """Exit status, stdout and stderr of `pulumi preview --json`, with the order of each replacement in it."""
+        """Exit status, stdout and stderr of `pulumi preview --json`, with the order of each replacement in it.
+
+        Raises OpsError when no stack is named and none is selected.
+        """
         # With this set, --json would print single events instead.
         environment = {key: it for key, it in self.environment.items() if key != "PULUMI_ENABLE_STREAMING_JSON_PREVIEW"}
-        return await replace(self, environment=environment)._run("preview", "--json", "--show-replacement-steps")
+        return await replace(self, environment=environment)._selected("preview", "--json", "--show-replacement-steps")
 
     async def refreshed(self) -> tuple[int, str, str]:
         """Exit status, stdout and stderr of a refresh that is only previewed, as JSON; it runs no program."""
@@ -73,10 +79,22 @@ class Pulumi:
         return found
 
     async def _out(self, *words: str) -> str:
-        status, out, err = await self._run(*words)
+        status, out, err = await self._selected(*words)
+        if status != 0 and (named := _UNKNOWN_STACK.search(err)):
+            raise OpsError(
+                f"there is no stack {named[1]} in the state's backend{known_stacks()}. Correct --stack, or log in to"
+                f" the backend that has it (`pulumi login`); `pulumi stack init {named[1]}` makes a new one"
+            )
         if status != 0:
             raise OpsError(f"pulumi {' '.join(words[:2])} failed: {_complaint(err)}")
         return out
+
+    async def _selected(self, *words: str) -> tuple[int, str, str]:
+        """Exit status, stdout and stderr. Raises OpsError when no stack is named and none is selected."""
+        status, out, err = await self._run(*words)
+        if status != 0 and "no stack selected" in err:
+            raise OpsError(f"no stack is selected; name one with --stack{known_stacks()}")
+        return status, out, err
 
     async def _run(self, *words: str) -> tuple[int, str, str]:
         program = shutil.which("pulumi", path=self.environment.get("PATH"))

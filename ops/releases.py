@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from connectors.ssh import ConnectError
+from ops.arguments import add_stack_option
 from ops.errors import OpsError
 from ops.farm import stack_of
 from ops.finding import plain
@@ -52,7 +53,7 @@ class Releases:
 
 def options(parser: argparse.ArgumentParser) -> None:
     """The verb's options."""
-    parser.add_argument("--stack", metavar="S", help="the stack (default: the selected one)")
+    add_stack_option(parser)
     parser.add_argument("--json", action="store_true", help="one JSON object on stdout")
     parser.epilog = "Exit status: 0 told, 2 could not look. What each column means: docs/operations.md."
 

@@ -46,6 +46,17 @@ async def repair(stack: Stack, pulumi: Pulumi, findings: Sequence[Finding]) -> l
     return [*mounted, *await _label(stack, pulumi, labelled), *await _content(stack, pulumi, findings)]
 
 
+def plan(findings: Sequence[Finding]) -> list[str]:
+    """What ``repair`` would do about the findings, a line each; empty where nothing can be mended."""
+    lines = [f"{name}: the recorded mount command would be run" for name in _to_mend(findings, "mount")]
+    lines += [f"{name}: `pulumi up` would write its node's labels again" for name in _to_mend(findings, "label")]
+    slots = [slot for slot in SLOTS if any(it.slot == slot and it.mend in ("content", "slot") for it in findings)]
+    lines += [f"site: slot {slot} would be marked as not whole" for slot in slots]
+    if any(finding.mend == "content" for finding in findings):
+        lines.append("site: `pulumi up` would publish again")
+    return lines
+
+
 def _to_mend(findings: Iterable[Finding], how: str) -> list[str]:
     return list(dict.fromkeys(finding.minion for finding in findings if finding.mend == how))
 

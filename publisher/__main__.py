@@ -17,7 +17,7 @@ def main(words: Sequence[str] | None = None) -> int:
     """Run the command; give its exit status: 0 done, 1 failed, 2 used wrongly."""
     options = _parser().parse_args(words)
     try:
-        reading = Reading(options.source) if options.verb == "publish" else None
+        reading = Reading(options.source, shared=options.shared) if options.verb == "publish" else None
         # Not before the content is being read: this takes about as long as that does.
         from publisher.command import carry_out  # noqa: PLC0415
 
@@ -45,6 +45,13 @@ def _parser() -> argparse.ArgumentParser:
         verb.add_argument("--site", required=True, help="the site's directory on the volume")
     add_jury_options(publishing)
     publishing.add_argument("--source", required=True, type=Path, help="the content directory")
+    publishing.add_argument(
+        "--shared",
+        action="append",
+        default=[],
+        metavar="PATH",
+        help="a directory that pods have beside the site, to which links of the content may lead; may be repeated",
+    )
     removing.add_argument("--release", required=True, help="the release that must be live; else nothing is done")
     return parser
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import secrets
 import time
 from collections.abc import Iterable, Sequence
@@ -16,7 +17,8 @@ from connectors.ssh import ConnectError
 from publisher.crew import assemble
 from publisher.deployment import holder
 from publisher.history import Note, Record, parse_log
-from publisher.jury import Jury
+from publisher.jury import NOBODY, Jury
+from publisher.links import Links
 from publisher.manifest import RESERVED, Entry, Manifest, escape
 from publisher.parallel import in_batches, in_parts, together
 from publisher.progress import Progress
@@ -46,6 +48,20 @@ class Adoption:
     publisher: str
     verified_by: tuple[str, ...]
     seconds: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Adoptable:
+    """What there is to adopt: the directory ``path``, or the rest of an adoption that ``is_cut_off``.
+
+    ``odd`` says what of it a publish will not keep as it is.
+    """
+
+    path: str
+    is_cut_off: bool
+    files: int
+    size: int
+    odd: tuple[str, ...]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -120,9 +136,18 @@ class ForeignSite(Site):
 
 
 async def adopt(
-    minions: Sequence[Minion], place: Place, *, jury: Jury, docroot: Docroot, progress: Progress
+    minions: Sequence[Minion],
+    place: Place,
+    *,
+    jury: Jury,
+    docroot: Docroot,
+    shared: Sequence[str] = (),
+    progress: Progress,
 ) -> Adoption:
-    """Take the site over. Raises PublishError, ConnectError; until the last moment nothing is moved."""
+    """Take the site over, whose links may lead to the ``shared`` directories that pods have.
+
+    Raises PublishError, ConnectError; until the last moment nothing is moved.
+    """
     began = time.monotonic()
     async with assemble(
         minions, place, jury=jury, say=progress.say, proof=lambda site: ForeignSite.of(site, docroot).survey()
@@ -136,7 +161,7 @@ async def adopt(
                 record = await publisher.finish(token)
             else:
                 found = await publisher.listed()
-                odd = await _refusals(publisher, found)
+                odd = await _refusals(publisher, found, shared)
                 manifest = await _manifest(publisher, found, progress)
                 progress.say(f"verifying {len(_sample(manifest))} files through {crew.others}")
                 await crew.each(partial(_verify, docroot=docroot, manifest=manifest))
@@ -159,7 +184,23 @@ async def adopt(
     )
 
 
-async def _refusals(site: ForeignSite, found: Sequence[Found]) -> tuple[str, ...]:
+async def adoption_of(
+    minions: Sequence[Minion], place: Place, *, docroot: Docroot, shared: Sequence[str] = ()
+) -> Adoptable:
+    """What ``adopt`` would take over; changes nothing. Raises PublishError, ConnectError."""
+    async with assemble(minions, place, jury=NOBODY, proof=lambda site: ForeignSite.of(site, docroot).survey()) as crew:
+        publisher = ForeignSite.of(crew.publisher, docroot)
+        what = await publisher.survey()
+        if what == "cut":
+            return Adoptable(path=place.path, is_cut_off=True, files=0, size=0, odd=())
+        found = await publisher.listed()
+        odd = await _refusals(publisher, found, shared)
+    files = [it for it in found if it.type == "f"]
+    path = f"{place.path}/html" if what == "html" else place.path
+    return Adoptable(path=path, is_cut_off=False, files=len(files), size=sum(it.size for it in files), odd=odd)
+
+
+async def _refusals(site: ForeignSite, found: Sequence[Found], shared: Sequence[str]) -> tuple[str, ...]:
     """What a publish will not keep as it is; raises PublishError for what no slot can hold."""
     where = site.place.path
     if special := [it.path for it in found if it.type not in {"f", "d", "l"}]:
@@ -172,11 +213,25 @@ async def _refusals(site: ForeignSite, found: Sequence[Found]) -> tuple[str, ...
             f"in {where} {_some(leaving)} a link that leads out of what is served: from a slot it would lead elsewhere;"
             " replace it by what it names, then run again"
         )
-    absolute = [it.path for it in found if it.target.startswith(b"/")]
+    links = _links(found, shared)
+    refused = [it for it in found if it.type == "l" and links.flaw(it.path)]
+    absolute = [it.path for it in refused if it.target.startswith(b"/")]
+    nowhere = [it.path for it in refused if not it.target.startswith(b"/")]
     modes = [it.path for it in found if it.type == "f" and it.mode not in {0o644, 0o755}]
     return (
         *([f"{_some(absolute)} an absolute link, which no publish takes"] if absolute else []),
+        *([f"{_some(nowhere)} a link to what is not there, which no publish takes"] if nowhere else []),
         *([f"{_some(modes)} of a mode that a publish makes 644 or 755"] if modes else []),
+    )
+
+
+def _links(found: Sequence[Found], shared: Sequence[str]) -> Links:
+    return Links(
+        targets={it.path: it.target for it in found if it.type == "l"},
+        files=frozenset(it.path for it in found if it.type == "f"),
+        directories=frozenset(it.path for it in found if it.type == "d"),
+        shared=tuple(map(os.fsencode, shared)),
+        exists=lambda _: False,
     )
 
 

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import re
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -41,7 +41,7 @@ class Ignored:
     def within(self, directory: bytes, text: bytes, file: str) -> Ignored:
         """The rules that hold in ``directory`` (b"" is the top), whose own file of rules says ``text``.
 
-        Raises ManifestError naming ``file``, the line, what is wrong with it and the remedy.
+        Raises ManifestError naming ``file``, each wrong line, what is wrong with it and the remedy.
         """
         base = directory + b"/" if directory else b""
         return Ignored(rules=(*self.rules, *_rules(base, text, file)))
@@ -86,18 +86,23 @@ class _NoRuleError(Exception):
     """What is wrong with a line, and what to write instead."""
 
 
-def _rules(base: bytes, text: bytes, file: str) -> Iterator[_Rule]:
+def _rules(base: bytes, text: bytes, file: str) -> list[_Rule]:
+    """The rules in ``text``. Raises ManifestError with every line that is none."""
+    rules, wrong = [], []
     for number, line in enumerate(text.removeprefix(_BOM).split(b"\n"), 1):
         try:
             pattern = _trimmed(_checked(line.removesuffix(b"\r")))
             if pattern and not line.startswith(b"#"):
-                yield _rule(base, pattern)
+                rules.append(_rule(base, pattern))
         except _NoRuleError as error:
             shown = "".join(
                 character if character.isprintable() else f"\\x{ord(character):02x}"
                 for character in line.decode("utf-8", "backslashreplace")
             )
-            raise ManifestError(f"{file}: line {number} ({shown}): {error}") from None
+            wrong.append(f"{file}: line {number} ({shown}): {error}")
+    if wrong:
+        raise ManifestError(*wrong)
+    return rules
 
 
 def _checked(line: bytes) -> bytes:

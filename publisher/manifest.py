@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -31,6 +31,8 @@ RESERVED: Final = (b"glusterfarm-release", b"glusterfarm-pod")
 SHORT_DIGEST: Final = 12
 #: A plan of more entries than this has a line a directory.
 PLAN_LINES: Final = 2000
+#: An error lists at most this many entries that cannot be published; `config check --json` lists all.
+MOST_REASONS: Final = 100
 _NO_DIGEST: Final = "-"
 _LINE: Final = re.compile(r"(644|755|link|dir) (\d+) ([0-9a-f]{64}|-) (.+)", re.DOTALL)
 _ESCAPE: Final = re.compile(rb"\\x([0-9a-f]{2})")
@@ -42,7 +44,19 @@ _UNPLAIN: Final = re.compile(
 
 
 class ManifestError(Exception):
-    """A content directory that cannot be published, or text that is no manifest; says why."""
+    """A content directory that cannot be published, or text that is not a manifest: ``reasons`` has a line for each.
+
+    As text it has at most ``MOST_REASONS`` of them.
+    """
+
+    def __init__(self, *reasons: str) -> None:
+        self.reasons = reasons
+        lines = [*reasons[:MOST_REASONS]]
+        if len(reasons) > 1:
+            lines.insert(0, f"the content has {len(reasons)} mistakes:")
+        if len(reasons) > MOST_REASONS:
+            lines.append(f"and {len(reasons) - MOST_REASONS} more")
+        super().__init__("\n  ".join(lines))
 
 
 class ContentChangedError(ManifestError):
@@ -75,11 +89,14 @@ class Manifest:
     entries: tuple[Entry, ...]
 
     @classmethod
-    def of(cls, source: Path) -> Manifest:
-        """Read the directory ``source``. Raises ManifestError naming what cannot be published."""
+    def of(cls, source: Path, *, shared: Collection[str] = ()) -> Manifest:
+        """Read the directory ``source``, whose links may lead to the ``shared`` directories that pods have.
+
+        Raises ManifestError naming everything that cannot be published.
+        """
         from publisher.scan import scan  # noqa: PLC0415 (scan builds on Entry)
 
-        return cls.from_entries(scan(source))
+        return cls.from_entries(scan(source, shared=shared))
 
     @classmethod
     def from_entries(cls, entries: Iterable[Entry]) -> Manifest:

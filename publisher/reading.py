@@ -1,8 +1,8 @@
 """The manifest of a content directory, read by a process of its own.
 
 To load what speaks SSH and to reach the minions takes a publish about as long as to hash ten thousand files, and both
-want a processor: so they go side by side. ``python -m publisher.reading SOURCE`` prints the manifest, or what cannot
-be published and why, and ends with 3 then. It ends, too, when its stdin does: with whoever waits for it.
+want a processor: so they go side by side. ``python -m publisher.reading SOURCE [SHARED...]`` prints the manifest, or
+what cannot be published and why, and ends with 3 then. It ends, too, when its stdin does: with whoever waits for it.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import signal
 import subprocess
 import sys
 import threading
+from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -27,13 +28,13 @@ _REFUSED = 3  # not 1, which is Python's own
 class Reading:
     """A content directory that is being read; a context manager, which ends that."""
 
-    def __init__(self, source: Path) -> None:
-        """Begin."""
+    def __init__(self, source: Path, *, shared: Sequence[str] = ()) -> None:
+        """Begin; links may lead to the ``shared`` directories that pods have."""
         self._source = source
         its_end, self._lifeline = os.pipe()
         path = os.pathsep.join(filter(None, (str(_HOME), os.environ.get("PYTHONPATH"))))
         self._process = subprocess.Popen(
-            [sys.executable, "-m", __name__, str(source)],
+            [sys.executable, "-m", __name__, str(source), *shared],
             stdin=its_end,
             stdout=subprocess.PIPE,
             env={**without_secrets(), "PYTHONPATH": path},
@@ -70,12 +71,12 @@ class Reading:
         return Manifest.parse(said)
 
 
-def main(source: str) -> int:
-    """Print the manifest of ``source``; 0, or 3 with the reason instead."""
+def main(source: str, *shared: str) -> int:
+    """Print the manifest of ``source``; 0, or 3 with the reasons instead."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # who is interrupted is whoever waits, and ends us
     threading.Thread(target=_end_with_stdin, daemon=True).start()
     try:
-        said, status = Manifest.of(Path(source)).text, 0
+        said, status = Manifest.of(Path(source), shared=shared).text, 0
     except ManifestError as error:
         said, status = str(error), _REFUSED
     sys.stdout.buffer.write(said.encode(errors="surrogateescape"))
@@ -89,4 +90,4 @@ def _end_with_stdin() -> None:
 
 
 if __name__ == "__main__":
-    end(main(sys.argv[1]))
+    end(main(*sys.argv[1:]))

@@ -11,7 +11,7 @@ from typing import Final
 from publisher.crew import assemble
 from publisher.deployment import deploying
 from publisher.history import Record
-from publisher.jury import Jury
+from publisher.jury import NOBODY, Jury
 from publisher.progress import Progress
 from publisher.remote import Place, PublishError
 from publisher.slots import SLOTS, Flip, Slot, State, Unchanged, decide
@@ -61,6 +61,16 @@ async def roll_back(
         verified_by=crew.verified,
         seconds=round(time.monotonic() - began, 2),
     )
+
+
+async def switch_of(minions: Sequence[Minion], place: Place, *, to: str | None) -> tuple[State, Slot]:
+    """What is there, and the slot that ``roll_back`` would make live; changes nothing.
+
+    Raises UnavailableError, PublishError, ConnectError.
+    """
+    async with assemble(minions, place, jury=NOBODY, turn=to or "") as crew:
+        state = await crew.publisher.state()
+    return state, choose(state, to)
 
 
 def available(state: State) -> list[tuple[Slot, str]]:

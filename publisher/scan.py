@@ -6,18 +6,20 @@ import hashlib
 import os
 import stat
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from publisher.ignore import IGNORE_FILE, NEVER, Ignored
+from publisher.links import Links
 from publisher.manifest import RESERVED, ContentChangedError, Entry, ManifestError, escape
 from publisher.source import located, opened, read_file, read_link, unreadable
 
 _READERS = min(8, (os.cpu_count() or 1) * 2)
 _PAUSES = (0.2, 1.0)  # before looking again at content that changed while it was read
-_MAX_LINKS = 40  # as the kernel: more links in one resolution are a loop
+#: A path that cannot be published, and the reason.
+_Flaw = tuple[bytes, str]
 _SORTS = {
     stat.S_IFDIR: "a directory",
     stat.S_IFLNK: "a link",
@@ -28,27 +30,28 @@ _SORTS = {
 }
 
 
-def scan(source: Path) -> list[Entry]:
+def scan(source: Path, *, shared: Collection[str] = ()) -> list[Entry]:
     """Every entry below ``source`` that is to be published, its files hashed side by side.
 
-    What changes while it is read is read again, three times in all. Raises ManifestError naming a bad path,
+    ``shared`` are the absolute paths at which pods have shared directories; links may lead there. What changes while
+    it is read is read again, three times in all. Raises ManifestError with everything that cannot be published,
     ContentChangedError where the content does not come to rest.
     """
     for pause in _PAUSES:
         try:
-            return _scan(source)
+            return _scan(source, shared)
         except ContentChangedError:
             time.sleep(pause)
-    return _scan(source)
+    return _scan(source, shared)
 
 
-def _scan(source: Path) -> list[Entry]:
+def _scan(source: Path, shared: Collection[str]) -> list[Entry]:
     root = os.fsencode(source)
-    tree = _Tree(root=root)
+    tree = _Tree(root=root, shared=tuple(map(os.fsencode, shared)))
     pending = [(b"", Ignored())]
     while pending:
         pending += tree.read(*pending.pop())
-    if not (tree.files or tree.others or tree.targets):
+    if not (tree.files or tree.others or tree.targets or tree.flaws):
         what = "all that is in it is ignored" if os.listdir(root) else "the content directory is empty"  # noqa: PTH208
         raise ManifestError(
             f"{source}: {what}, and publishing it would empty the site; fill it or correct .publishignore"
@@ -57,25 +60,53 @@ def _scan(source: Path) -> list[Entry]:
     # One list for all readers: a task a file costs more than reading a small one, a share each leaves them uneven.
     waiting = iter(tree.files)
     with ThreadPoolExecutor(_READERS) as pool:
-        for entries in pool.map(lambda _: [read_file(root, path) for path in waiting], range(_READERS)):
+        for entries, flaws in pool.map(lambda _: _read(root, waiting), range(_READERS)):
             tree.others += entries
+            tree.flaws += flaws
+    if tree.flaws:
+        raise ManifestError(*(reason for _, reason in sorted(tree.flaws)))
     return tree.others
+
+
+def _read(root: bytes, paths: Iterator[bytes]) -> tuple[list[Entry], list[_Flaw]]:
+    """The entries of files, and of those that cannot be read why."""
+    entries, flaws = [], []
+    for path in paths:
+        try:
+            entries.append(read_file(root, path))
+        except ContentChangedError:
+            raise
+        except ManifestError as error:
+            flaws.append((path, str(error)))
+    return entries, flaws
 
 
 @dataclass(kw_only=True)
 class _Tree:
     root: bytes
+    shared: tuple[bytes, ...]
     files: list[bytes] = field(default_factory=list)
+    directories: set[bytes] = field(default_factory=set)
     others: list[Entry] = field(default_factory=list)
     targets: dict[bytes, bytes] = field(default_factory=dict)
+    flaws: list[_Flaw] = field(default_factory=list)
+    #: Whether there is a directory of which it is not known what is published.
+    unread: bool = False
 
     def read(self, directory: bytes, ignored: Ignored) -> list[tuple[bytes, Ignored]]:
         """Collect what is in ``directory``, following no link; give the directories in it, with the rules there."""
+        self.directories.add(directory)
         try:
-            found = list(os.scandir(located(self.root, directory)))
-        except OSError as error:
-            raise unreadable("list", self.root, directory, error) from None
-        ignored = self._rules(directory, found, ignored)
+            found = _listed(self.root, directory)
+            ignored = self._rules(directory, found, ignored)
+        except ContentChangedError:
+            raise
+        except ManifestError as error:
+            if not directory:
+                raise
+            self.flaws += ((directory, reason) for reason in error.reasons)
+            self.unread = True
+            return []
         below = []
         kept = False
         for item in found:
@@ -85,15 +116,15 @@ class _Tree:
                 continue
             kept = True
             if path in RESERVED:
-                raise self._refused(path, "the publisher writes a file of this name itself; rename yours")
-            if is_directory:
+                self._refuse(path, "the publisher writes a file of this name itself; rename yours")
+            elif is_directory:
                 below.append((path, ignored))
             elif item.is_file(follow_symlinks=False):
                 self.files.append(path)
             elif item.is_symlink():
                 self.targets[path] = read_link(self.root, path)
             else:
-                raise self._refused(
+                self._refuse(
                     path,
                     f"it is {_sort(item)}, and only files, directories and links can be published;"
                     f" move it out of the content or name it in {IGNORE_FILE.decode()}",
@@ -110,55 +141,39 @@ class _Tree:
         else:
             return ignored
         path = directory + b"/" + item.name if directory else item.name
+        name = escape(located(self.root, path))
         if not item.is_file(follow_symlinks=False):
-            raise self._refused(
-                path, f"it is {_sort(item)}, and must be a text file, a rule a line; write one or rename it"
+            raise ManifestError(
+                f"{name}: it is {_sort(item)}, and must be a text file, a rule a line; write one or rename it"
             )
         with opened(self.root, path) as descriptor, os.fdopen(descriptor, "rb", closefd=False) as file:
             text = file.read()
-        return ignored.within(directory, text, escape(located(self.root, path)))
+        return ignored.within(directory, text, name)
 
     def links(self) -> Iterator[Entry]:
-        """The links, each proven to stay inside the tree."""
+        """The links, each proven to lead to something that pods have."""
+        links = Links(
+            targets=self.targets,
+            files=frozenset(self.files),
+            directories=self.directories,
+            shared=self.shared,
+            is_whole=not self.unread,
+            exists=lambda path: os.path.lexists(located(self.root, path)),
+        )
         for path, target in self.targets.items():
-            if reason := self._leaves(path, target):
-                raise self._refused(
-                    path,
-                    f"the link to {escape(target)} {reason}; on the volume it would lead elsewhere than here."
-                    " Replace it by what it names, or by a relative link inside the content",
-                )
+            if reason := links.flaw(path):
+                self._refuse(path, reason)
             yield Entry(path=path, kind="link", size=len(target), digest=hashlib.sha256(target).hexdigest())
 
-    def _leaves(self, path: bytes, target: bytes) -> str:
-        """Why the link at ``path`` is not published; '' when every step of its resolution stays inside."""
-        at = path.split(b"/")[:-1]
-        todo = target.split(b"/")[::-1]
-        followed = 0
-        if target.startswith(b"/"):
-            return "is absolute"
-        while todo:
-            step = todo.pop()
-            if step in {b"", b"."}:
-                continue
-            if step == b"..":
-                if not at:
-                    return "leaves the content"
-                at.pop()
-                continue
-            at.append(step)
-            onward = self.targets.get(b"/".join(at))
-            if onward is not None:
-                followed += 1
-                if followed > _MAX_LINKS:
-                    return "is a loop"
-                if onward.startswith(b"/"):
-                    return "leads to an absolute link"
-                at.pop()
-                todo.extend(onward.split(b"/")[::-1])
-        return ""
+    def _refuse(self, path: bytes, reason: str) -> None:
+        self.flaws.append((path, f"{escape(located(self.root, path))}: {reason}"))
 
-    def _refused(self, path: bytes, reason: str) -> ManifestError:
-        return ManifestError(f"{escape(located(self.root, path))}: {reason}")
+
+def _listed(root: bytes, directory: bytes) -> list[os.DirEntry[bytes]]:
+    try:
+        return list(os.scandir(located(root, directory)))
+    except OSError as error:
+        raise unreadable("list", root, directory, error) from None
 
 
 def _sort(item: os.DirEntry[bytes]) -> str:

@@ -91,9 +91,36 @@ def _is_prepared(text: str) -> bool:
     return ends and not any(map(stringprep.in_table_d2, text))
 
 
+def host_slip(value: str) -> str | None:
+    """What was written for a host with characters that no host has: "url", "port", "login"."""
+    if "://" in value:
+        return "url"
+    if value.startswith("["):
+        return "port"
+    return "login" if "@" in value else None
+
+
 def server(value: str) -> str | None:
     """Flaws of a Gluster server: those of a host, and "ipv6"."""
     return "ipv6" if value.count(":") > 1 else host(value)
+
+
+def server_slip(value: str) -> str | None:
+    """What was written for a server with characters that no server has: "url", "ipv6", "source"."""
+    if "://" in value:
+        return "url"
+    if value.startswith("["):
+        return "ipv6"
+    return "source" if ":/" in value else None
+
+
+def volume_slip(value: str) -> str | None:
+    """What was written for a volume with characters that no volume has: "source", "server", "slash", "directory"."""
+    if ":" in value:
+        return "source" if ":/" in value else "server"
+    if value.startswith("/"):
+        return "slash"
+    return "directory" if "/" in value else None
 
 
 def path(value: str) -> str | None:

@@ -24,8 +24,10 @@ class Rule:
     """What a value must be (words that follow "must be"), an example, and for texts the form they must have.
 
     A text that ``allow`` lets through as a whole is refused all the same when ``reasons`` has one for its
-    ``flaw``. What a ``hidden`` key holds is never shown. As metadata of a type (``Annotated``) a rule is
-    checked with it, and is in its JSON Schema.
+    ``flaw``, and one that it does not let through is refused with the reason for its ``slip``, if it has one. What a
+    ``hidden`` key holds is never shown. With ``numbers`` a number is as good as its text. ``settled`` gives a right
+    text the form that is used. As metadata of a type (``Annotated``) a rule is checked with it, and is in its JSON
+    Schema.
     """
 
     text: str
@@ -34,17 +36,22 @@ class Rule:
     longest: int = 253
     flaw: Callable[[str], str | None] = lambda _: None
     reasons: Mapping[str, str] = field(default_factory=dict)
+    slip: Callable[[str], str | None] = lambda _: None
     hidden: bool = False
+    numbers: bool = False
+    settled: Callable[[str], str] = lambda value: value
 
     def check(self, value: object) -> object:
-        """Give ``value`` back, or raise "long", "empty", "form" or "refused"."""
+        """Give ``value`` back, settled, or raise "long", "empty", "form" or "refused"."""
         if isinstance(value, str) and self.allow:
             if len(value) > self.longest:
                 raise PydanticCustomError("long", "long", {"longest": self.longest})
-            if not re.fullmatch(self.allow, value):
-                raise PydanticCustomError("form" if value else "empty", "form")
-            if reason := self.reasons.get(self.flaw(value) or ""):
+            fits = re.fullmatch(self.allow, value)
+            if reason := self.reasons.get((self.flaw(value) if fits else self.slip(value)) or ""):
                 raise PydanticCustomError("refused", "refused", {"reason": reason})
+            if not fits:
+                raise PydanticCustomError("form" if value else "empty", "form")
+            return self.settled(value)
         return value
 
     def example_text(self) -> str:
@@ -55,12 +62,22 @@ class Rule:
         return text.partition("\n")[0]
 
     def __get_pydantic_core_schema__(self, source: object, handler: GetCoreSchemaHandler) -> CoreSchema:
-        return core_schema.no_info_after_validator_function(self.check, handler(source))
+        schema = handler(source)
+        if self.numbers:
+            schema = core_schema.no_info_before_validator_function(_as_text, schema)
+        return core_schema.no_info_after_validator_function(self.check, schema)
 
     def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, object]:
         described = {**handler(schema), "description": self.text, "examples": [self.example]}
         form = {"pattern": f"^({self.allow})$", "maxLength": self.longest} if self.allow else {}
-        return {**described, **form}
+        # "pattern" and "maxLength" are about texts only.
+        types = {"type": ["string", "number"], "exclusiveMinimum": 0} if self.numbers else {}
+        return {**described, **form, **types}
+
+
+def _as_text(value: object) -> object:
+    """A number as its text; all else as it is."""
+    return str(value) if isinstance(value, int | float) and not isinstance(value, bool) else value
 
 
 class Finding(NamedTuple):

@@ -3,34 +3,43 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from decimal import Decimal
-from typing import Annotated, Final, Literal
+from typing import Annotated, Any, Final, Literal
 
 from pydantic import AfterValidator, Field, PlainSerializer, Strict
 
-from rules import forms
+from rules import forms, quantities
 from rules import values as v
 from rules.frozen import FrozenMapping
 from rules.model import Model
 from rules.rule import Rule
 
-_SCALES: Final = {"": Decimal(1), "m": Decimal("0.001")} | {
-    name: Decimal(base) ** power
-    for base, names in ((1000, ("k", "M", "G", "T")), (1024, ("Ki", "Mi", "Gi", "Ti")))
-    for power, name in enumerate(names, start=1)
-}
-
-_POSITIVE: Final = "0*[1-9][0-9]{0,14}"
+_AMOUNT: Final[dict[str, Any]] = {"allow": quantities.FORM, "longest": 60, "numbers": True}
+_ZERO: Final = "it must be greater than zero"
+_LARGE: Final = "Kubernetes cannot count so far"
 Cpu = Annotated[
     str,
-    Rule("processor time as Kubernetes writes it: whole cores, or thousandths with m", "250m", f"{_POSITIVE}m?"),
+    Rule(
+        "processor time as Kubernetes writes it: cores, or thousandths of one with m",
+        "250m",
+        flaw=quantities.processor_flaw,
+        reasons={"zero": _ZERO, "large": _LARGE},
+        settled=quantities.processor,
+        **_AMOUNT,
+    ),
 ]
 Bytes = Annotated[
     str,
     Rule(
-        "a size as Kubernetes writes it: a whole number with Ki, Mi, Gi or Ti (k, M, G, T are decimal)",
+        "a size as Kubernetes writes it: a number with Ki, Mi, Gi or Ti (k, M, G, T are decimal)",
         "256Mi",
-        f"{_POSITIVE}([KMGT]i|[kMGT])?",
+        flaw=quantities.size_flaw,
+        reasons={
+            "zero": _ZERO,
+            "large": _LARGE,
+            "small": "m, u and n stand for parts of a byte; mebibytes have Mi, megabytes M",
+        },
+        settled=quantities.size,
+        **_AMOUNT,
     ),
 ]
 WritablePath = Annotated[
@@ -108,12 +117,6 @@ TrafficPolicy = Annotated[Literal["Cluster", "Local"], Rule("Cluster or Local", 
 
 
 Stage = Annotated[Literal["dev", "staging", "prod"], Rule("dev, staging or prod", "prod")]
-
-
-def quantity(text: str) -> Decimal:
-    """The number that a Cpu (in cores) or Bytes stands for."""
-    digits = text.rstrip("mkKMGTi")
-    return Decimal(digits) * _SCALES[text[len(digits) :]]
 
 
 class Amounts(Model):

@@ -8,6 +8,7 @@ words for the troubles are in settings.py, beside all others.
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -57,6 +58,43 @@ def read(text: str, *, ambiguous: re.Pattern[str] | None = None) -> tuple[object
         return None, [Finding((), "yaml_depth")]
     except (ValueError, OverflowError):  # PyYAML's own, for "\UFFFFFFFF"
         return None, [Finding((), "yaml_escape")]
+
+
+def lines(text: str) -> dict[Place, int]:
+    """The line of every key and every item, counted from 1; nothing of a text that is not YAML."""
+    found: dict[Place, int] = {}
+    try:
+        root = yaml.compose(text, Loader=_Loader)
+        if root is not None:
+            _note_lines(root, (), found, set())
+    except (yaml.YAMLError, RecursionError, ValueError, OverflowError):
+        return {}
+    return found
+
+
+def _note_lines(node: yaml.Node, place: Place, found: dict[Place, int], done: set[yaml.Node]) -> None:
+    # What an alias repeats is where it was first, and is not gone through again.
+    if node in done:
+        return
+    done.add(node)
+    if isinstance(node, yaml.MappingNode):
+        for key, value in node.value:
+            if isinstance(key, yaml.ScalarNode):
+                found.setdefault((*place, key.value), key.start_mark.line + 1)
+                _note_lines(value, (*place, key.value), found, done)
+    elif isinstance(node, yaml.SequenceNode):
+        for index, item in enumerate(node.value):
+            found[(*place, index)] = item.start_mark.line + 1
+            _note_lines(item, (*place, index), found, done)
+
+
+def line_of(place: Place, lines: Mapping[Place, int]) -> int | None:
+    """The line of what is at ``place``, or, if nothing is there, of what holds it; None for the whole file."""
+    while place:
+        if place in lines:
+            return lines[place]
+        place = place[:-1]
+    return None
 
 
 def _line_and_column(text: str, position: int) -> dict[str, object]:

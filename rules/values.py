@@ -26,7 +26,12 @@ Host = Annotated[
         "10.0.0.11",
         r"[A-Za-z0-9._:%\[\]-]+",
         flaw=forms.host,
-        reasons=_NOT_A_HOST,
+        slip=forms.host_slip,
+        reasons={
+            **_NOT_A_HOST,
+            "login": "the login name has a key of its own, user",
+            "url": "leave out what is before and after the host name",
+        },
     ),
 ]
 Server = Annotated[
@@ -37,8 +42,13 @@ Server = Annotated[
         "[A-Za-z0-9.:-]+",
         longest=63,
         flaw=forms.server,
+        slip=forms.server_slip,
         reasons={
             **_NOT_A_HOST,
+            "port": "leave out the port: every Gluster server hands out its volumes at 24007",
+            "source": "that is a server and a volume; write the part before the colon here, the name of the volume"
+            " into gluster.volume",
+            "url": "leave out what is before and after the host name",
             "ipv6": "Gluster joins its servers with colons, so none can be an IPv6 address; use a host name",
         },
     ),
@@ -108,6 +118,14 @@ Volume = Annotated[
         "the name of a Gluster volume: letters, digits, _ and -, not beginning with -",
         "MyVolume",
         "[A-Za-z0-9_][A-Za-z0-9_-]*",
+        slip=forms.volume_slip,
+        reasons={
+            "source": "that is a server and a volume; write the server into gluster.servers, only the name of the"
+            " volume here",
+            "server": "that is a server; write it into gluster.servers without a port, and the name of the volume here",
+            "slash": "leave out the slash before the name",
+            "directory": "the whole volume is mounted, not a directory of it; write only the name of the volume",
+        },
     ),
 ]
 MountPath = Annotated[

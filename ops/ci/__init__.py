@@ -9,6 +9,7 @@ import argparse
 import os
 from importlib import import_module
 
+from ops.arguments import given, stack_name
 from ops.ci.github import BOT
 from ops.gate import LABEL, LABEL_VARIABLE
 
@@ -19,13 +20,18 @@ def options(parser: argparse.ArgumentParser) -> None:
 
     stacks = actions.add_parser("stacks", help="which stacks there are to preview, as a JSON list for a matrix")
     stacks.add_argument(
-        "--base", metavar="REF", help="only those that the change since REF touches (default: the event's base)"
+        "--base",
+        metavar="REF",
+        type=given,
+        help="only those that the change since REF touches (default: the event's base)",
     )
     stacks.add_argument("--all", action="store_true", help="all but the lab's, whatever has changed")
     stacks.set_defaults(module="ops.ci.choosing", function="run")
 
     preview = actions.add_parser("preview", help="preview a stack; write comment.md and facts.json")
-    preview.add_argument("--base", metavar="REF", help="the commit to compare with (default: the event's base)")
+    preview.add_argument(
+        "--base", metavar="REF", type=given, help="the commit to compare with (default: the event's base)"
+    )
     preview.set_defaults(module="ops.ci.previewing", function="run")
 
     drift = actions.add_parser("drift", help="compare a stack with what is there; write drift.json")
@@ -35,13 +41,15 @@ def options(parser: argparse.ArgumentParser) -> None:
     deploy.set_defaults(module="ops.ci.deploying", function="run")
 
     for its in (preview, drift, deploy):
-        its.add_argument("--stack", required=True, metavar="S", help="the stack")
+        its.add_argument("--stack", required=True, metavar="S", type=stack_name, help="the stack")
         its.epilog = (
             "The environment may bring KUBECONFIG_SECRET, the text of the kubeconfig that the stack names, and"
             " MINIONS_SSH_KEY, the private key for the minions."
         )
     for its in (preview, drift):
-        its.add_argument("--output", required=True, metavar="DIR", help="where to write; it is made if need be")
+        its.add_argument(
+            "--output", required=True, metavar="DIR", type=given, help="where to write; it is made if need be"
+        )
 
     comment = actions.add_parser("comment", help="post a comment on the pull request, or update the one that is there")
     comment.add_argument("file", metavar="COMMENT.md", help="what `ops ci preview` wrote")

@@ -10,6 +10,8 @@ import sys
 from ops.ci.event import PullRequest, output
 from ops.ci.touched import changed_since, stacks, touched
 
+_BASE = "name the commit to compare with, as --base origin/main, or use --all"
+
 
 def run(options: argparse.Namespace) -> int:
     """Tell which stacks; give the exit status. Raises OpsError."""
@@ -17,7 +19,7 @@ def run(options: argparse.Namespace) -> int:
     if options.all:
         chosen = [it.name for it in every if not it.lab]
     else:
-        chosen = touched(every, changed_since(options.base or PullRequest.of(os.environ).base))
+        chosen = touched(every, changed_since(options.base or PullRequest.of(os.environ, otherwise=_BASE).base))
     for it in every:
         if it.lab:
             print(f"note: {it.name} is left out: its machines are the lab's", file=sys.stderr)

@@ -21,8 +21,8 @@ class PullRequest:
     head: str
 
     @classmethod
-    def of(cls, environment: Mapping[str, str]) -> PullRequest:
-        """The one that the event is about. Raises OpsError."""
+    def of(cls, environment: Mapping[str, str], *, otherwise: str) -> PullRequest:
+        """The one that the event is about. Raises OpsError, which says what to do ``otherwise``."""
         path = environment.get("GITHUB_EVENT_PATH", "")
         try:
             event = json.loads(Path(path).read_text(encoding="utf-8")) if path else None
@@ -32,7 +32,9 @@ class PullRequest:
             case {"pull_request": {"number": int(number), "base": {"sha": str(base)}, "head": {"sha": str(head)}}}:
                 if re.fullmatch("[0-9a-f]{40,64}", base) and re.fullmatch("[0-9a-f]{40,64}", head):
                     return cls(number=number, base=base, head=head)
-        raise OpsError("the event (GITHUB_EVENT_PATH) is about no pull request; this is for `on: pull_request`")
+        if not path:
+            raise OpsError(f"there is no event (GITHUB_EVENT_PATH is not set): outside of GitHub Actions {otherwise}")
+        raise OpsError(f"the event (GITHUB_EVENT_PATH) is not about a pull request; in such a workflow {otherwise}")
 
 
 def run_url(environment: Mapping[str, str]) -> str:

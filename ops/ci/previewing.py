@@ -20,13 +20,14 @@ from ops.preview.steps import parse
 
 COMMENT = "comment.md"
 FACTS = "facts.json"
+_BASE = "name the commit to compare with, as --base origin/main, or use `python -m ops preview`"
 #: Room for the line that says of which commit the comment is.
 _FOOT = 500
 
 
 def run(options: argparse.Namespace) -> int:
     """Preview, and write the files; give the exit status. Raises OpsError."""
-    request = None if options.base else PullRequest.of(os.environ)
+    request = None if options.base else PullRequest.of(os.environ, otherwise=_BASE)
     base: str = options.base or (request.base if request else "")
     scrub = Scrub.of(os.environ)
     config = report_of(options.stack).config

@@ -17,12 +17,13 @@ from ops.errors import OpsError
 from ops.gate import gate_of, lifted
 
 _ISSUE_MARK: Final = "<!-- glusterfarm drift -->"
+_NUMBER: Final = "name the pull request with --number N"
 _TITLE: Final = "Drift: the farm is not as its stacks say"
 
 
 def comment(options: argparse.Namespace) -> int:
     """Post a comment, or bring the one that is there up to date. Raises OpsError."""
-    text, number = _text(options.file), options.number or PullRequest.of(os.environ).number
+    text, number = _text(options.file), options.number or PullRequest.of(os.environ, otherwise=_NUMBER).number
     try:
         posted = put_comment(GitHub.of(os.environ), number, text, author=options.author)
     except OpsError as error:
@@ -33,7 +34,7 @@ def comment(options: argparse.Namespace) -> int:
 
 def outdated(options: argparse.Namespace) -> int:
     """Bring the comments on stacks that are not touched any more up to date. Raises OpsError."""
-    stacks, number = _stacks(options.stacks), options.number or PullRequest.of(os.environ).number
+    stacks, number = _stacks(options.stacks), options.number or PullRequest.of(os.environ, otherwise=_NUMBER).number
     said = outdate_comments(GitHub.of(os.environ), number, stacks, author=options.author)
     print(f"outdated: {', '.join(said)}" if said else "no comment is outdated")
     return 0
@@ -48,7 +49,7 @@ def gate(options: argparse.Namespace) -> int:
         raise OpsError(f"{options.file}: {error}") from None
     labels: list[str] = []
     if shut.subjects:
-        number = options.number or PullRequest.of(os.environ).number
+        number = options.number or PullRequest.of(os.environ, otherwise=_NUMBER).number
         labels = [str(it.get("name", "")) for it in GitHub.of(os.environ).all(f"/issues/{number}/labels")]
     asked = gate_of(told, lifted(flag=False, label=options.allow_label, labels=labels))
     line = asked.line(f"label the pull request {options.allow_label!a}")

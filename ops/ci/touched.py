@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import json
 import subprocess
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Final
 
+from ops.arguments import stacks_here
 from ops.config import stack_file
 from ops.errors import OpsError
-from settings import OF_THE_LAB, Content
+from settings import OF_THE_LAB
 
 #: What no stack is made of. Whatever is not here touches all of them: a preview too many is cheap.
 _APART: Final = frozenset(
@@ -44,7 +44,7 @@ class Stack:
 
 def stacks() -> tuple[Stack, ...]:
     """All stacks that have a file here. Raises OpsError where there is none."""
-    names = stack_file.stacks()
+    names = stacks_here()
     if not names:
         raise OpsError("there is no Pulumi.STACK.yaml here; run this in the project's directory")
     project = stack_file.project()
@@ -91,16 +91,12 @@ def _is_of_no_stack(path: str) -> bool:
 def _stack(name: str, project: str) -> Stack:
     path = stack_file.stack_file(name)
     config = stack_file.read(path, project).config or {}
-    try:
-        content = json.loads(config.get(f"{project}:content") or "{}")
-    except ValueError:
-        content = None
-    source = content.get("source", Content.model_fields["source"].default) if isinstance(content, dict) else ""
+    site = stack_file.site_files(config, project)
     return Stack(
         name=name,
         file=str(path),
         inventory=_normal(config.get(f"{project}:inventory", "")),
-        source=_normal(source),
+        source=_normal(site.source if site else ""),
     )
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 from importlib import import_module
 
+from ops.arguments import given
+
 
 def options(parser: argparse.ArgumentParser) -> None:
     """The verb's options."""
@@ -15,7 +17,9 @@ def options(parser: argparse.ArgumentParser) -> None:
         description="Tell every mistake in the stack files and their inventories. Nothing is decrypted or asked.",
         epilog="Exit status: 0 all are right, 1 mistakes, 2 no such stack file.",
     )
-    checking.add_argument("stacks", nargs="*", metavar="STACK", help="names of stacks (default: each Pulumi.*.yaml)")
+    checking.add_argument(
+        "stacks", nargs="*", metavar="STACK", type=given, help="stacks, or their files (default: each Pulumi.*.yaml)"
+    )
     checking.add_argument("--json", action="store_true", help="one JSON object on stdout")
     checking.set_defaults(module="ops.config.checking")
 

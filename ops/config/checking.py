@@ -4,24 +4,32 @@ from __future__ import annotations
 
 import argparse
 import json
+import shlex
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from ops.arguments import known_stacks, named_by_file, stacks_here
 from ops.config import stack_file
+from ops.config.stack_file import Configured, SiteFiles
 from ops.errors import OpsError
+from ops.preview.scrub import Scrub
 from publisher.manifest import Manifest, ManifestError
-from settings import Mistake, SettingsError, StackConfig, check
+from rules.secret_names import names_a_secret
+from settings import Mistake, SettingsError, StackConfig, check, located
 
 _KEY = "sshPrivateKey"
+#: Values that say whether there is a secret, and are none.
+_SWITCHES = frozenset({"", "0", "1", "true", "false", "yes", "no", "on", "off"})
 
 
 @dataclass(frozen=True, kw_only=True)
 class Report:
-    """One stack: its mistakes, and what could not be checked and why (``notes``).
+    """One stack: its mistakes, and ``notes``: what could not be checked and why, and what should be another way.
 
-    ``config`` and ``minions``, how many there are, are None with either.
+    ``config`` and ``minions``, how many there are, are None with mistakes. ``site`` is what it publishes, None where
+    that is not known or a mistake itself.
     """
 
     stack: str
@@ -30,6 +38,7 @@ class Report:
     minions: int | None
     mistakes: tuple[Mistake, ...]
     notes: tuple[str, ...]
+    site: SiteFiles | None = None
 
 
 def run(options: argparse.Namespace) -> int:
@@ -40,34 +49,43 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _chosen(wanted: Sequence[str]) -> list[str]:
-    there = stack_file.stacks()
-    known = f"; there are {', '.join(there)}" if there else ""
+    there = stacks_here()
+    wanted = [_named(it) for it in wanted]
     for stack in wanted:
         if not stack_file.stack_file(stack).exists():
-            raise OpsError(f"there is no {stack_file.stack_file(stack)} here{known}")
+            raise OpsError(f"there is no {stack_file.stack_file(stack)} here{known_stacks()}")
     if not there:
         raise OpsError("there is no Pulumi.STACK.yaml here; run this in the project's directory")
     return list(dict.fromkeys(wanted)) or there
 
 
+def _named(text: str) -> str:
+    """The stack that ``text`` names: as it is called, or by its file here. Raises OpsError."""
+    name = named_by_file(text)
+    if not name or stack_file.stack_file(text).exists():
+        return text
+    if Path(text).resolve().parent != Path.cwd():
+        raise OpsError(f"{text!a} is not here; run this in its directory, and name the stack: {name}")
+    return name
+
+
 def _with_content(reports: Sequence[Report]) -> list[Report]:
     """And what is inside the content directories, each read once: the program reads them too, and it takes a while."""
-    flaws = {source: _content_flaw(source) for source in {it.config.content.source for it in reports if it.config}}
+    flaws = {site: _content_flaws(site) for site in {it.site for it in reports if it.site}}
     key, told = f"{stack_file.project()}:content.source", []
     for it in reports:
-        flaw = flaws[it.config.content.source] if it.config else ""
-        mistakes = (*it.mistakes, Mistake(key=key, what=flaw))
-        told.append(replace(it, config=None, minions=None, mistakes=mistakes) if flaw else it)
+        wrong = [Mistake(key=key, what=flaw, file=it.file) for flaw in (flaws[it.site] if it.site else ())]
+        told.append(replace(it, config=None, minions=None, mistakes=(*it.mistakes, *wrong)) if wrong else it)
     return told
 
 
-def _content_flaw(source: str) -> str:
-    """Why the directory cannot be published; '' when it can."""
+def _content_flaws(site: SiteFiles) -> tuple[str, ...]:
+    """Everything in the directory that cannot be published."""
     try:
-        Manifest.of(Path(source))
+        Manifest.of(Path(site.source), shared=site.shared)
     except ManifestError as error:
-        return str(error)
-    return ""
+        return error.reasons
+    return ()
 
 
 def report_of(stack: str) -> Report:
@@ -85,18 +103,46 @@ def report_of(stack: str) -> Report:
             )
             minions = len(inventory.minions)
         except SettingsError as error:
-            found += _others(_named(error.found, configured.plain), found, path)
+            others = _others(_of_each(error.found, configured.plain), found, path)
+            found += located(others, str(path), configured.lines, project)
+    wrong = tuple(it for it in found if it.kind != "no_lab")
+    unread = any(it.key == f"{project}:content.source" for it in wrong) or configured.config is None
     return Report(
         stack=stack,
         file=str(path),
         config=checked,
         minions=minions,
-        mistakes=tuple(it for it in found if it.kind != "no_lab"),
-        notes=tuple(f"its minions are not checked: {it.what}" for it in found if it.kind == "no_lab"),
+        mistakes=wrong,
+        notes=(
+            *(f"its minions are not checked: {it.what}" for it in found if it.kind == "no_lab"),
+            *_exposed(configured, path, project),
+        ),
+        site=None if unread else stack_file.site_files(configured.config or {}, project),
     )
 
 
-def _named(found: Iterable[Mistake], plain: Sequence[str]) -> Iterator[Mistake]:
+def _exposed(configured: Configured, path: Path, project: str) -> Iterator[str]:
+    """The variables of php.env that seem to be secrets, and what to do about each."""
+    php = stack_file.structure((configured.config or {}).get(f"{project}:php"))
+    env = php.get("env") if isinstance(php, dict) else None
+    for name, value in env.items() if isinstance(env, dict) else ():
+        if isinstance(value, str) and _is_secret(name, value):
+            full = shlex.quote(f"{project}:secretEnv.{name}")
+            what = (
+                "seems to be a secret, and state, previews and manifests show php.env in plain text. Encrypt it,"
+                f" `pulumi config set --secret --path {full} < FILE`, and take it out of php.env"
+            )
+            note = Mistake(key=f"{project}:php.env.{name}", what=what, place=("php", "env", name))
+            yield from map(str, located([note], str(path), configured.lines, project))
+
+
+def _is_secret(name: str, value: str) -> bool:
+    """Whether a variable's name, or the form of its value, is that of a secret."""
+    is_switch = value.lower() in _SWITCHES
+    return (names_a_secret(name) and not is_switch) or Scrub().file(value) != value
+
+
+def _of_each(found: Iterable[Mistake], plain: Sequence[str]) -> Iterator[Mistake]:
     """With a mistake for each secret in plain text: the program, which is handed all in one, cannot tell which.
 
     Where what should be a mapping is none there are no names, and the one mistake stays.
@@ -106,7 +152,8 @@ def _named(found: Iterable[Mistake], plain: Sequence[str]) -> Iterator[Mistake]:
             yield it
             continue
         for name in plain:
-            yield replace(it, key=f"{it.key}.{name}", what=it.what.replace(f"{it.key}.NAME", f"{it.key}.{name}"))
+            what = it.what.replace(f"{it.key}.NAME", f"{it.key}.{name}")
+            yield replace(it, key=f"{it.key}.{name}", what=what, place=(*it.place, name))
 
 
 def _others(more: Iterable[Mistake], found: Sequence[Mistake], path: Path) -> Iterable[Mistake]:
@@ -116,7 +163,10 @@ def _others(more: Iterable[Mistake], found: Sequence[Mistake], path: Path) -> It
 
 
 def _object(it: Report) -> dict[str, Any]:
-    wrong = [{"key": m.key, "what": m.what, "rule": m.rule, "example": m.example} for m in it.mistakes]
+    wrong = [
+        {"key": m.key, "what": m.what, "rule": m.rule, "example": m.example, "file": m.file or None, "line": m.line}
+        for m in it.mistakes
+    ]
     return {"stack": it.stack, "file": it.file, "minions": it.minions, "mistakes": wrong, "notes": list(it.notes)}
 
 

@@ -7,6 +7,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+from ops.arguments import known_stacks, stack_name
 from ops.config import stack_file
 from ops.errors import OpsError
 from settings import Kubernetes, SettingsError, mistakes, validate
@@ -17,7 +18,7 @@ def add_inventory_options(parser: argparse.ArgumentParser, *, flag: str) -> None
     which = parser.add_mutually_exclusive_group(required=True)
     how: dict[str, Any] = {"dest": "inventory"} if flag.startswith("-") else {"nargs": "?"}
     which.add_argument(flag, **how, metavar="INVENTORY", type=Path, help="the program's inventory file")
-    which.add_argument("--stack", metavar="S", help="the inventory file that Pulumi.S.yaml names")
+    which.add_argument("--stack", metavar="S", type=stack_name, help="the inventory file that Pulumi.S.yaml names")
 
 
 def chosen_inventory(options: argparse.Namespace) -> Path:
@@ -49,8 +50,7 @@ def configured_of(stack: str) -> dict[str, str]:
     """The settings of a stack that can be read without a key, without the project's name. Raises OpsError."""
     project, path = stack_file.project(), stack_file.stack_file(stack)
     if not path.exists():
-        known = ", ".join(stack_file.stacks())
-        raise OpsError(f"there is no {path} here{f'; there are {known}' if known else ''}")
+        raise OpsError(f"there is no {path} here{known_stacks()}")
     configured = stack_file.read(path, project)
     if configured.mistakes:
         raise OpsError(str(SettingsError(str(path), configured.mistakes)))

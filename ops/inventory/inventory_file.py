@@ -30,7 +30,7 @@ from ops.inventory.told import lacks_key
 from rules import files, strict_yaml
 from rules.editors import INVENTORY_SCHEMA, modeline
 from rules.rule import Finding
-from settings import Inventory, SettingsError, mistakes, read_inventory, unreadable
+from settings import SettingsError, inventory_mistakes, read_inventory, unreadable
 
 _KEYS: Final = ("name", "host", "port", "user", "hostKey", "node", "bastion", "generation", "state")
 _WIDTH: Final = 1_000_000
@@ -227,7 +227,7 @@ def _accept(path: Path, text: str, raw: object, troubles: list[Finding]) -> None
     """Raises OpsError with every mistake but a host key that is missing."""
     _, found = read_inventory(text, raw, troubles)
     if wrong := [it for it in found if not lacks_key(it)]:
-        raise OpsError(str(SettingsError("the inventory", mistakes(f"{path}: ", Inventory, wrong))))
+        raise OpsError(str(SettingsError("the inventory", inventory_mistakes(str(path), text, wrong))))
 
 
 def _unshared(raw: Any) -> Any:

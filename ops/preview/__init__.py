@@ -14,6 +14,7 @@ from typing import Any
 
 from pydantic.alias_generators import to_camel
 
+from ops.arguments import add_stack_option, given
 from ops.errors import OpsError
 from ops.gate import LABEL, LABEL_VARIABLE, Gate, lifted, subjects_of
 from ops.preview.comment import LIMIT, SMALLEST_LIMIT, comment
@@ -54,14 +55,18 @@ class Made:
 
 def options(parser: argparse.ArgumentParser) -> None:
     """The verb's options."""
-    parser.add_argument("--stack", metavar="S", help="the stack (default: the selected one)")
+    add_stack_option(parser)
     parser.add_argument(
         "--against",
         metavar="FILE.json",
+        type=given,
         help="do not run a preview, but read what `pulumi preview --json` printed; - is stdin",
     )
     parser.add_argument(
-        "--base", metavar="REF", help="the commit that the change is compared with: diffs of small text files are shown"
+        "--base",
+        metavar="REF",
+        type=given,
+        help="the commit that the change is compared with: diffs of small text files are shown",
     )
     parser.add_argument(
         "--limit",

@@ -6,11 +6,18 @@ setting, a token in a program's error.
 
 from __future__ import annotations
 
+import base64
+import html
+import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Final
+from urllib.parse import quote, quote_plus
+
+from ops.preview.key_texts import without_keys
+from rules.secret_names import names_a_secret
 
 SECRET: Final = "[secret]"  # noqa: S105 (what stands in a secret's place)
 #: The same, where the one before it was another one.
@@ -39,18 +46,8 @@ _NAMED_SECRET: Final = re.compile(_NAME, re.IGNORECASE)
 #: A value of the environment that is shorter may be an ordinary word.
 _SHORTEST_KNOWN: Final = 16
 
-#: Texts that are secrets by their own form.
+#: Texts that are secrets by their own form, beside private keys.
 _BY_FORM: Final = (
-    # Only what can be a key's: a heading alone must not hide the code that follows it.
-    (
-        re.compile(
-            r"-----BEGIN [^-\n]{0,40}PRIVATE KEY-----(?:\s*(?:Proc-Type|DEK-Info): [^\n]*)*(?:[A-Za-z0-9+/=\s]|\\[nr])*"
-            r"(?:-----END [^-\n]{0,40}PRIVATE KEY-----)?"
-        ),
-        SECRET,
-    ),
-    # The body of one in OpenSSH's form, wherever it was cut off.
-    (re.compile(r"b3BlbnNzaC1rZXktdjE[A-Za-z0-9+/=\s]*"), SECRET),
     (re.compile(r"\b(?:pul-[0-9a-f]{40}|gh[a-z]_[A-Za-z0-9]{20,}|github_pat_\w{20,}|glpat-[\w-]{20,})"), SECRET),
     (re.compile(r"\b(?:AKIA|ASIA)[0-9A-Z]{16}\b|\bxox[a-z]-[\w-]{10,}"), SECRET),
     (re.compile(r"\beyJ[\w-]{8,}\.[\w-]{8,}\.[\w-]*"), SECRET),
@@ -72,8 +69,20 @@ _BY_NAME: Final = (
         rf"\1{SECRET}",
     ),
     (re.compile(rf"""({_NAME}[\w.-]{{0,40}}["']?\s{{0,9}}:\s{{0,9}})"[^"\n]+\"""", re.IGNORECASE), rf'\1"{SECRET}"'),
+    # In the query of a URL.
+    (
+        re.compile(r"""([?&](?:auth|pass|pwd|key|sig|signature)=)[^\s"'&;,]+""", re.IGNORECASE),
+        rf"\1{SECRET}",
+    ),
     # As in YAML: one word to the end of the line.
     (re.compile(rf"({_NAME}[\w.-]{{0,40}}:[ \t]+)[^\s\"'(]+[ \t]*$", re.IGNORECASE | re.MULTILINE), rf"\1{SECRET}"),
+)
+#: A setting in a text, with a name as environment variables and php.ini have them: DB_PASS=..., "APP_KEY": "...".
+_SETTING: Final = re.compile(
+    r"""\b(?P<name>[A-Z][A-Z0-9]{0,60}_[A-Z0-9_]{1,60}|[a-z][a-z0-9.]{0,60}_[a-z0-9_]{1,60})"""
+    r"""(?:(?P<between>["']?\s{0,9}[=:]\s{0,9})(?P<quoted>"[^"\n]+"|'[^'\n]+')"""
+    r"""|(?P<before>["']?\s{0,9}=\s{0,9}|:[ \t]+(?=[^\s"'(]+[ \t]*$))[^\s"'&;,]+)""",
+    re.MULTILINE,
 )
 
 
@@ -86,9 +95,10 @@ class Scrub:
     @classmethod
     def of(cls, environment: Mapping[str, str]) -> Scrub:
         """One that knows the values of the variables whose names say that they are secret."""
-        values = {value for name, value in environment.items() if _NAMED_SECRET.search(name)}
+        values = {value for name, value in environment.items() if _is_secret(name)}
         lines = {line.strip() for value in values for line in value.splitlines()} | values
-        return cls(known=tuple(sorted((it for it in lines if len(it) >= _SHORTEST_KNOWN), key=len, reverse=True)))
+        known = {form for it in lines if len(it) >= _SHORTEST_KNOWN for form in _encodings(it)}
+        return cls(known=tuple(sorted(known, key=len, reverse=True)))
 
     def text(self, text: str) -> str:
         """``text``, a message or a value, without secrets."""
@@ -114,12 +124,34 @@ class Scrub:
             return value
         if value in _UNKNOWN_VALUES:
             return UNKNOWN
-        return SECRET if value and _NAMED_SECRET.search(name) else self.text(value)
+        return SECRET if value and _is_secret(name) else self.text(value)
+
+
+def _is_secret(name: str) -> bool:
+    """Whether the value of a field or of an environment variable is masked whatever it is."""
+    # Kubernetes' own fields are in camel case, and many of them are called keys.
+    return bool(_NAMED_SECRET.search(name)) or (name.upper() == name and names_a_secret(name))
+
+
+def _encodings(secret: str) -> set[str]:
+    """How messages may write ``secret``."""
+    raw = secret.encode()
+    return {
+        secret,
+        json.dumps(secret)[1:-1],
+        json.dumps(json.dumps(secret)[1:-1])[1:-1],
+        html.escape(secret),
+        quote(secret, safe=""),
+        quote_plus(secret),
+        base64.b64encode(raw).decode().rstrip("="),
+        base64.urlsafe_b64encode(raw).decode().rstrip("="),
+    }
 
 
 # The same script stands in every minion's mount.
 @lru_cache(maxsize=64)
 def _by_form(text: str) -> str:
+    text = without_keys(text, SECRET)
     for pattern, instead in _BY_FORM:
         text = pattern.sub(instead, text)
     return text
@@ -129,4 +161,11 @@ def _by_form(text: str) -> str:
 def _by_name(text: str) -> str:
     for pattern, instead in _BY_NAME:
         text = pattern.sub(instead, text)
-    return text
+    return _SETTING.sub(_setting, text)
+
+
+def _setting(found: re.Match[str]) -> str:
+    if not names_a_secret(found["name"]):
+        return found[0]
+    mark = found["quoted"][0] if found["quoted"] else ""
+    return f"{found['name']}{found['between'] or found['before']}{mark}{SECRET}{mark}"

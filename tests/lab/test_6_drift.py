@@ -72,7 +72,9 @@ def whole(made: Done) -> Iterator[Farm]:
     farm = Farm(lab=Lab.current())
     assert farm.drift().status == 0, "the farm under test must be as its state says"
     yield farm
-    eventually(lambda: farm.drift("--repair").status == 0, seconds=120, what="the farm is as its state says again")
+    eventually(
+        lambda: farm.drift("--repair", "--yes").status == 0, seconds=120, what="the farm is as its state says again"
+    )
 
 
 @pytest.fixture
@@ -81,7 +83,9 @@ def farm(whole: Farm, request: pytest.FixtureRequest) -> Iterator[Farm]:
     failed = request.session.testsfailed
     yield whole
     if request.session.testsfailed > failed:
-        eventually(lambda: whole.drift("--repair").status == 0, seconds=120, what="it is as its state says again")
+        eventually(
+            lambda: whole.drift("--repair", "--yes").status == 0, seconds=120, what="it is as its state says again"
+        )
 
 
 def test_none(farm: Farm) -> None:
@@ -115,7 +119,7 @@ def test_each_is_named_left_alone_and_mended(farm: Farm) -> None:
     assert (farm.clients(), farm.on(f"cat {UNIT}", changed)) == (clients, unit), "drift only reports"
     assert {(it["minion"], it["what"]) for it in farm.findings()} == wanted
 
-    mended = farm.drift("--repair")
+    mended = farm.drift("--repair", "--yes")
     assert mended.status == 0, mended.text
     for minion, _ in wanted:
         assert f"{minion}: " in mended.out
@@ -131,7 +135,7 @@ def test_all_at_once_are_mended_by_one_command(farm: Farm) -> None:
     for spoil in (farm.unmount, farm.change_unit, farm.take_label):
         spoil()
     assert {it["what"] for it in farm.findings()} == {"mount", "unit", "healing timer", "label"}
-    done = farm.drift("--repair", "--json")
+    done = farm.drift("--repair", "--yes", "--json")
 
     said = json.loads(done.out)
     assert (done.status, said["findings"]) == (0, []), done.text
@@ -157,7 +161,7 @@ def test_a_file_edited_on_the_volume_is_seen_deep_and_published_again(farm: Farm
     assert finding["found"] == f"slot {slot} where assets/by-hand is in no manifest (and 1 more)"
     assert farm.live_slot() == slot, "looking changes nothing"
 
-    mended = farm.drift("--deep", "--repair")
+    mended = farm.drift("--deep", "--repair", "--yes")
     assert mended.status == 0, mended.text
     assert mended.out.startswith(f"site: content repaired: slot {slot} marked as not whole, published again\n")
     assert farm.live_slot() != slot, "nobody writes to what is live"
@@ -186,11 +190,11 @@ def test_a_client_older_than_what_is_installed_is_named_and_left_alone(farm: Far
     # What any package manager does with a new version: beside the old file, then over its name.
     farm.on("cd /usr/sbin && cp -p glusterfsd glusterfsd.new && mv -T glusterfsd.new glusterfsd")
     try:
-        (finding,) = farm.findings("--repair")
+        (finding,) = farm.findings("--repair", "--yes")
     finally:
         left = client(farm.lab, MINION)
         farm.unmount()
-        mended = farm.drift("--repair")
+        mended = farm.drift("--repair", "--yes")
     assert (finding["minion"], finding["what"]) == (MINION, "client")
     told = re.fullmatch("client ([0-9]+), started before its package was upgraded", finding["found"])
     assert told, finding["found"]

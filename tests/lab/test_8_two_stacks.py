@@ -147,7 +147,7 @@ def test_a_site_made_by_hand_is_refused_adopted_without_a_gap_and_published_to(
         visitor(lab, per_second=PER_SECOND) as of_dev,
     ):
         eventually(lambda: len(seen.visits) > ENOUGH, seconds=60, what="visits before")
-        done = two.project.ops("adopt", "--json", *STACK)
+        done = two.project.ops("adopt", "--yes", "--json", *STACK)
         assert done.status == 0, done.text
         adopted = json.loads(done.out)
         assert (adopted["path"], adopted["slot"]) == (SITE, "a")
@@ -175,7 +175,7 @@ def test_a_site_made_by_hand_is_refused_adopted_without_a_gap_and_published_to(
     ]
     assert [it["release"] for it in told["available"] if it["previous"]] == [adopted["release"]]
 
-    again = two.project.ops("adopt", *STACK)
+    again = two.project.ops("adopt", "--yes", *STACK)
     assert again.status == 1, again.text
     assert "there is nothing to adopt" in again.err
 

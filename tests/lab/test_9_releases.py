@@ -99,7 +99,7 @@ def test_the_release_before_is_one_command_away_and_so_is_the_way_forward(
     content, kept = project.directory / "content", project.directory / "kept"
     content.rename(kept)
     try:
-        back = project.ops("rollback")
+        back = project.ops("rollback", "--yes")
         assert back.status == 0, back.text
         assert old in back.out
         assert "pulumi up" in back.text, "it says that the stack now differs, and what to do"
@@ -113,15 +113,15 @@ def test_the_release_before_is_one_command_away_and_so_is_the_way_forward(
         assert (last["kind"], last["release"], last["replaced"]) == ("rolled-back", old, new)
         assert (last["added"], last["changed"], last["removed"]) == (0, 1, 0)
 
-        again = project.ops("rollback", "--to", old)
+        again = project.ops("rollback", "--yes", "--to", old)
         assert again.status == 2, again.text
         assert f"{old}" in again.err
-        unknown = project.ops("rollback", "--to", "0123456789ab")
+        unknown = project.ops("rollback", "--yes", "--to", "0123456789ab")
         assert unknown.status == 2
         assert "0123456789ab" in unknown.err
         assert new in unknown.err, "what there is instead"
 
-        forward = project.ops("rollback", "--to", new)
+        forward = project.ops("rollback", "--yes", "--to", new)
         assert forward.status == 0, forward.text
         eventually(lambda: everywhere(lab, "", "Rolled: "), seconds=60, what="the new page from every pod")
         report(record_property, back=round(back.seconds, 1), forward=round(forward.seconds, 1))
@@ -137,7 +137,7 @@ def test_another_release_and_a_damaged_manifest_are_published_again(lab: Lab, ed
     assert (found["what"], found["wanted"], found["mend"]) == ("release", edited.new, "content")
     assert found["found"].endswith(f" live at {SITE}")
     assert live_slot(lab) == old, "drift only reports"
-    mended = edited.project.ops("drift", "--repair")
+    mended = edited.project.ops("drift", "--repair", "--yes")
     assert mended.status == 0, mended.text
     assert mended.out.startswith("site: content repaired: published again\n")
     assert live_slot(lab) == slot, "it lay there whole: nothing was written"
@@ -146,7 +146,7 @@ def test_another_release_and_a_damaged_manifest_are_published_again(lab: Lab, ed
     found = eventually(edited.finding, seconds=60, what="every minion sees it")
     assert (found["what"], found["slot"], found["mend"]) == ("content", slot, "content")
     assert "its manifest does not agree with the release that it names" in found["found"]
-    mended = edited.project.ops("drift", "--repair")
+    mended = edited.project.ops("drift", "--repair", "--yes")
     assert mended.status == 0, mended.text
     assert live_slot(lab) not in (slot, old)
     assert on_volume(lab, f"cat {SITE}/html/glusterfarm-release") == edited.new

@@ -39,6 +39,8 @@ class PublishedSite:
     minions: list[LoopbackMinion]
     loopback: Loopback
     said: list[str] = field(default_factory=list)
+    #: Where pods have directories of their own, to which links of the content may lead.
+    shared: tuple[str, ...] = ()
 
     @property
     def path(self) -> Path:
@@ -55,7 +57,7 @@ class PublishedSite:
         if self.source.exists():
             shutil.rmtree(self.source)
         write_tree(self.source, tree)
-        return Manifest.of(self.source).release
+        return Manifest.of(self.source, shared=self.shared).release
 
     def publish(
         self, tree: Tree | None = None, *, grace: float = 0, jury: Jury | None = None, down: Sequence[str] = ()
@@ -65,7 +67,7 @@ class PublishedSite:
             self.content(tree)
         order = Order(
             source=self.source,
-            read=partial(Manifest.of, self.source),
+            read=partial(Manifest.of, self.source, shared=self.shared),
             place=Place(mount=str(self.volume), volume="MyVolume", site="php"),
             grace=grace,
             jury=jury or Jury(),

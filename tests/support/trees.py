@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import cast
 
 from hypothesis import strategies as st
 
@@ -45,17 +44,29 @@ _names = (
 # Few names and small contents, so that two trees have much in common and differ in kind under the same name.
 _few = st.sampled_from([b"index.php", b"-x", b"-", b"a b", b"d", b"l\nk", b"\xfe"])
 _files = st.tuples(st.sampled_from([b"", b"1", b"2", b"same"]) | st.binary(max_size=40), st.booleans())
-_links = _names.map(lambda name: b"nowhere/" + name)
+_links = st.sampled_from([b"1", b"22", b"333"])
+
+
+def _leading_somewhere(tree: Tree) -> Tree:
+    """``tree`` with its links leading to what is beside them, or to their own directory."""
+    beside = sorted(name for name, what in tree.items() if not isinstance(what, bytes)) or [b"."]
+    return {
+        name: b"./" * len(what) + beside[len(what) % len(beside)] if isinstance(what, bytes) else what
+        for name, what in tree.items()
+    }
+
+
+_leaves: st.SearchStrategy[Tree] = st.dictionaries(_few | _names, _files | _links, max_size=4)
 _trees = st.recursive(
-    st.dictionaries(_few | _names, _files | _links, max_size=4),
-    lambda below: st.dictionaries(_few | _names, _files | _links | below, max_size=4),
+    _leaves.map(_leading_somewhere),
+    lambda below: st.dictionaries(_few | _names, _files | _links | below, max_size=4).map(_leading_somewhere),
     max_leaves=8,
 )
 
 
 def trees() -> st.SearchStrategy[Tree]:
     """Trees with at least one entry."""
-    return cast("st.SearchStrategy[Tree]", _trees.filter(bool))
+    return _trees.filter(bool)
 
 
 def write_tree(root: Path, tree: Tree) -> None:

@@ -73,6 +73,30 @@ def test_every_kubernetes_object_goes_through_the_explicit_provider(preview: Pre
             assert resource.provider == "cluster", resource
 
 
+def test_a_link_to_a_shared_directory_is_published_and_only_then_is_it_in_the_command(
+    stack: StackFiles, preview: Preview
+) -> None:
+    stack.values["shared"] = [{"name": "uploads", "path": "/srv/uploads"}, {"name": "cache", "path": "/srv/cache"}]
+    before = preview().one(LOCAL, "content-publish").inputs
+    assert "--shared" not in before["create"]
+
+    (stack.directory / "content" / "uploads").symlink_to("/srv/uploads")
+    run = preview()
+    publish = run.one(LOCAL, "content-publish").inputs
+    assert publish["create"] == publish["update"]
+    assert " --shared /srv/cache --shared /srv/uploads" in publish["create"]
+    assert publish["stdin"].splitlines()[-1].startswith("link 12 ")
+
+
+def test_everything_that_cannot_be_published_is_one_error(stack: StackFiles, preview: Preview) -> None:
+    for name in ("one", "two"):
+        (stack.directory / "content" / name).symlink_to("/usr/share/javascript")
+    with pytest.raises(pulumi.RunError) as refused:
+        preview()
+    assert str(refused.value).startswith("glusterfarm:content.source: the content has 2 mistakes:\n  content/one: the ")
+    assert "\n  content/two: the link to /usr/share/javascript is absolute" in str(refused.value)
+
+
 def test_the_order_reaches_the_child_resources_that_prove_each_step(preview: Preview) -> None:
     run = preview()
     labels = {f"{LABEL} mount-minion-{number}" for number in (1, 2, 3)}

@@ -68,6 +68,16 @@ def test_load_gives_what_the_stack_and_its_inventory_say(stack: StackFiles) -> N
     assert hash(settings) == hash(run(stack.config()))
 
 
+def test_mistakes_have_their_lines_in_the_stacks_file_if_it_is_there(stack: StackFiles) -> None:
+    stack.values["service"]["port"] = 0
+    told = "glusterfarm:service.port: 0 is too small. It must be a whole number from 1 to 65535; for example 80"
+    assert refusal(stack.config())[1:] == [f"  {told}"]
+    stack.write("Pulumi.dev.yaml", "config:\n  # where visitors come in\n  service:\n    port: 0\n")
+    assert refusal(stack.config())[1:] == [f"  {told} (Pulumi.dev.yaml:4)"]
+    stack.write("Pulumi.dev.yaml", "{")
+    assert refusal(stack.config())[1:] == [f"  {told}"]
+
+
 def test_load_reports_every_mistake_of_configuration_and_inventory_at_once(stack: StackFiles) -> None:
     stack.values["gluster"]["volume"] = "My Volume"
     stack.write("inventory.yaml", "minions: []")

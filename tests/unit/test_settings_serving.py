@@ -17,9 +17,11 @@ SHARED = {"name": "uploads", "path": "/srv/up"}
 MISTAKES: list[tuple[str, object, str, tuple[str, ...]]] = [
     # place, value, key as shown without the project, what must be in the line
     ("php.resources.limits.memory", "1GB", "php.resources.limits.memory", ("'1GB'", "a size as Kubernetes", "256Mi")),
-    ("php.resources.limits.memory", "0", "php.resources.limits.memory", ("'0'", "a whole number with Ki")),
-    ("php.resources.limits.memory", 512, "php.resources.limits.memory", ("512 is a number", '"512", in quotes')),
-    ("php.resources.requests.cpu", "0.5", "php.resources.requests.cpu", ("'0.5'", "thousandths with m", "250m")),
+    ("php.resources.limits.memory", "0", "php.resources.limits.memory", ("'0'", "greater than zero")),
+    ("php.resources.limits.memory", "400m", "php.resources.limits.memory", ("'400m'", "mebibytes have Mi")),
+    ("php.resources.limits.memory", "10E", "php.resources.limits.memory", ("'10E'", "cannot count so far")),
+    ("php.resources.requests.cpu", -0.5, "php.resources.requests.cpu", ("-0.5", "thousandths of one with m", "250m")),
+    ("php.resources.requests.cpu", True, "php.resources.requests.cpu", ("is a boolean", "250m")),
     ("php.resources.limits.cpus", "1", "php.resources.limits.cpus", ("no such setting", "did you mean cpu?")),
     ("php.resources.scratch", "lots", "php.resources.scratch", ("'lots'", "a size as Kubernetes writes it")),
     (
@@ -76,7 +78,12 @@ MISTAKES: list[tuple[str, object, str, tuple[str, ...]]] = [
         "service.externalTrafficPolicy",
         ("'Local' is refused", "ClusterIP has no visitors from outside", "type: NodePort"),
     ),
-    ("service.sourceRanges", ["203.0.113.1/24"], "service.sourceRanges[0]", ("refused", "the range's first address")),
+    (
+        "service",
+        {"type": "LoadBalancer", "sourceRanges": ["203.0.113.1/24"]},
+        "service.sourceRanges[0]",
+        ("refused", "the range's first address"),
+    ),
     (
         "service.sourceRanges",
         ["203.0.113.0/24"],
@@ -256,3 +263,92 @@ def test_the_production_stack_of_this_repository_is_production(stack: StackFiles
     assert_one(
         mistakes(stack), "glusterfarm:environment", "'production' is none of the choices", "dev, staging or prod"
     )
+
+
+@pytest.mark.parametrize(
+    ("written", "deployed"),
+    [
+        *((0.5, "500m"), (1, "1"), (2.0, "2"), ("0.25", "250m"), ("1e-1", "100m"), ("100u", "1m"), (1e-05, "1m")),
+        *(("1.5", "1500m"), ("2.", "2"), (".5", "500m"), ("250m", "250m"), ("1000m", "1000m")),
+    ],
+)
+def test_processor_time_is_taken_as_kubernetes_takes_it(stack: StackFiles, written: object, deployed: str) -> None:
+    """And written as Kubernetes writes it, unless it was taken before: then nothing changes."""
+    stack.values["php"]["resources"] = {"requests": {"cpu": written}}
+    assert check(stack.config(), stack="dev")[0].php.resources.requests.cpu == deployed
+
+
+@pytest.mark.parametrize(
+    ("written", "deployed"),
+    [
+        *((536870912, "536870912"), ("0.5Gi", "512Mi"), ("1.5Gi", "1536Mi"), ("1e9", "1G"), ("1.5G", "1500M")),
+        *(("0.1Gi", "107374183"), ("512Mi", "512Mi"), ("1024Mi", "1024Mi"), ("2E", "2E"), ("1Pi", "1Pi")),
+    ],
+)
+def test_sizes_are_taken_as_kubernetes_takes_them(stack: StackFiles, written: object, deployed: str) -> None:
+    stack.values["php"]["resources"] = {"limits": {"memory": written}, "scratch": written}
+    resources = check(stack.config(), stack="dev")[0].php.resources
+    assert (resources.limits.memory, resources.scratch) == (deployed, deployed)
+
+
+#: A section with a mistake and a contradiction: both are told.
+BOTH = [
+    ("service", {"type": "ClusterIP", "externalTrafficPolicy": "Local", "port": 0}, {"externalTrafficPolicy", "port"}),
+    ("service", {"type": "NodePort", "sourceRanges": ["203.0.113.0/24", "x"]}, {"sourceRanges", "sourceRanges[1]"}),
+    ("php", {"image": "php:8", "user": 33, "replicas": -1}, {"port", "replicas"}),
+    ("php", {"user": 33}, {"image", "port"}),
+    ("php", {"image": "php:8", "hostPort": 80, "replicas": 9, "nope": 1}, {"hostPort", "nope"}),
+    (
+        "php",
+        {"image": "php:8", "resources": {"requests": {"cpu": "2", "memory": "x"}, "limits": {"cpu": 1}}},
+        {"resources.requests.cpu", "resources.requests.memory"},
+    ),
+    ("php", {"image": "php:8", "writable": ["/a", "x y", "/a", "/var/www/x"]}, {f"writable[{it}]" for it in (1, 2, 3)}),
+    ("php", {"image": "php:8", "env": {"A B": "1", "SHARED": "2"}}, {"env['A B']", "env.SHARED"}),
+    (
+        "shared",
+        [{"name": "php", "path": "/a", "mode": "x"}, {"name": "b", "path": "/a"}],
+        {"[0].name", "[0].mode", "[1].path"},
+    ),
+]
+
+
+@pytest.mark.parametrize(("section", "value", "places"), BOTH)
+def test_contradictions_beside_other_mistakes_of_a_section_are_told(
+    stack: StackFiles, section: str, value: object, places: set[str]
+) -> None:
+    stack.values[section] = value
+    if "SHARED" in str(value):
+        stack.values["secretEnv"] = {"SHARED": "x"}
+    told = {line.split(": ")[0] for line in mistakes(stack)} - {"glusterfarm:secretEnv"}
+    assert told == {f"glusterfarm:{section}{'' if it.startswith('[') else '.'}{it}" for it in places}
+
+
+#: What a contradiction would be about is wrong itself, so nothing is known of it.
+ONE = [
+    ("service", {"type": "nodeport", "externalTrafficPolicy": "Local", "sourceRanges": ["203.0.113.0/24"]}, "type"),
+    ("php", {"image": "php:8", "user": 0}, "user"),
+    ("php", {"image": "php:8", "hostPort": 80, "replicas": "9"}, "replicas"),
+    ("php", {"image": "php:8", "docroot": "/", "writable": ["/var/www/x"]}, "docroot"),
+    ("php", {"image": "php:8", "resources": {"requests": {"memory": "2Gi"}, "limits": 7}}, "resources.limits"),
+    (
+        "php",
+        {"image": "php:8", "resources": {"requests": {"memory": "2Gi"}, "limits": {"memory": "x"}}},
+        "resources.limits.memory",
+    ),
+]
+
+
+@pytest.mark.parametrize(("section", "value", "place"), ONE)
+def test_a_mistake_makes_no_contradiction(stack: StackFiles, section: str, value: object, place: str) -> None:
+    stack.values[section] = value
+    assert_one(mistakes(stack), f"glusterfarm:{section}.{place}")
+
+
+def test_a_port_of_the_minions_is_compared_with_an_inventory_that_has_mistakes(stack: StackFiles) -> None:
+    stack.values["php"] |= {"hostPort": 80, "replicas": 2}
+    stack.inventory([minion("minion-1", 31, port=0)])
+    told = mistakes(stack)
+    assert told[0].startswith("glusterfarm:php.hostPort: ")
+    assert told[1].startswith("inventory.yaml: minions[0].port: 0 is too small")
+    assert told[1].endswith(" (inventory.yaml:7)")

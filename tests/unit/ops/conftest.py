@@ -85,6 +85,12 @@ esac
 """
 
 
+def agreed(*words: str) -> list[str]:
+    """``words`` of a command, with the --yes that it needs without a terminal."""
+    asks = words[0] in {"rollback", "adopt"} or "--repair" in words
+    return [*words, *(["--yes"] if asks and "--dry-run" not in words else [])]
+
+
 @dataclass(kw_only=True, repr=False)
 class Deployed:
     """The stack, its two minions, and the command."""
@@ -98,9 +104,9 @@ class Deployed:
     entries: list[dict[str, Any]] = field(default_factory=list)
 
     def drift(self, *words: str) -> tuple[int, str, str]:
-        """Run `ops drift`; give exit status, stdout and stderr."""
+        """Run `ops drift`, with --yes where it repairs; give exit status, stdout and stderr."""
         self.output.readouterr()
-        status = main(["drift", *words])
+        status = main(agreed("drift", *words))
         said = self.output.readouterr()
         return status, said.out, said.err
 
@@ -207,9 +213,9 @@ class SiteStack:
         (self.pulumi / "publish").write_text(f"cd {shlex.quote(str(ROOT))} && exec {command} </dev/null")
 
     def ops(self, *words: str) -> tuple[int, str, str]:
-        """Run `python -m ops`; give exit status, stdout and stderr."""
+        """Run `python -m ops`, with --yes for what asks before it acts; give exit status, stdout and stderr."""
         self.output.readouterr()
-        status = main(list(words))
+        status = main(agreed(*words))
         said = self.output.readouterr()
         return status, said.out, said.err
 

@@ -80,6 +80,18 @@ def test_it_is_told_in_words_and_a_second_time_there_is_nothing(site_stack: Site
     assert "there is nothing to adopt; publish (pulumi up)" in err
 
 
+def test_links_that_no_publish_takes_are_told(site_stack: SiteStack) -> None:
+    """A link to a shared directory is one that a publish takes."""
+    site_stack.change_config("glusterfarm:shared", [{"name": "uploads", "path": "/srv/uploads"}])
+    html = copied(site_stack, ONE)
+    for name, target in {"uploads": "/srv/uploads/2026", "abs": "/srv", "gone": "nowhere", "in": "index.php"}.items():
+        (html / name).symlink_to(target)
+    assert site_stack.told("adopt")["notKept"] == [
+        "abs is an absolute link, which no publish takes",
+        "gone is a link to what is not there, which no publish takes",
+    ]
+
+
 def test_what_no_slot_can_hold_is_named_and_nothing_is_moved(site_stack: SiteStack) -> None:
     html = copied(site_stack, ONE)
     (html / "out").symlink_to("../shared")

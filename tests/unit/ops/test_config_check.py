@@ -74,12 +74,128 @@ def test_a_machine_reads_key_what_rule_and_example(stack: StackFiles, capsys: py
                         "what": "-1 is too small",
                         "rule": "a whole number of pods from 0 to 10000",
                         "example": "2",
+                        "file": "Pulumi.prod.yaml",
+                        "line": 14,
                     }
                 ],
                 "notes": [],
             }
         ]
     }
+
+
+WRONG = """\
+config:
+  php:                      # without the project's name
+    image: php:8.2-apache
+    replicas: -1
+  glusterfarm:gluster: '{"servers": [], "volume": "MyVolume"}'
+  glusterfarm:inventory: inventory.yaml
+  glusterfarm:config:content:
+    source: nowhere
+  glusterfarm:shared: &shared
+    - {name: uploads, path: /srv/uploads}
+    - {name: uploads,
+       path: /srv/more}
+  glusterfarm:service:
+    type: nodeport
+    port: 80
+    port: 81
+"""
+
+
+def test_each_mistake_has_its_file_and_line(stack: StackFiles, capsys: pytest.CaptureFixture[str]) -> None:
+    write_stack(stack, "prod")
+    stack.write("Pulumi.prod.yaml", WRONG)
+    stack.write("inventory.yaml", "minions:\n- name: web-1\n  host: 10.0.0.256\n- name: web-2\n")
+    _, out, _ = checked(capsys, "--json", "prod")
+    (report,) = json.loads(out)["stacks"]
+    assert {(it["key"], it["file"], it["line"]) for it in report["mistakes"]} == {
+        *(
+            (f"glusterfarm:{key}", "Pulumi.prod.yaml", line)
+            for key, line in [
+                *(("php.replicas", 4), ("gluster.servers", 5), ("content.source", 8), ("shared[1].name", 11)),
+                *(("service.type", 14), ("kubernetes", 1)),
+            ]
+        ),
+        ("Pulumi.prod.yaml: config.glusterfarm:service.port", "Pulumi.prod.yaml", 16),
+        *(
+            (f"inventory.yaml: minions{key}", "inventory.yaml", line)
+            for key, line in [("[0].host", 3), ("[0].hostKey", 2), ("[1].host", 4), ("[1].hostKey", 4)]
+        ),
+    }
+    lines = checked(capsys, "prod")[1].splitlines()
+    assert lines[0] == "Pulumi.prod.yaml: 11 mistakes"
+    (replicas,) = (line for line in lines if line.startswith("  glusterfarm:php.replicas: -1"))
+    assert replicas.endswith("; for example 2 (Pulumi.prod.yaml:4)")
+
+
+@pytest.mark.parametrize("keys", ["glusterfarm:%s", "%s", "glusterfarm:config:%s"])
+def test_a_forgotten_config_line_is_one_mistake_and_the_settings_are_checked(
+    stack: StackFiles, capsys: pytest.CaptureFixture[str], keys: str
+) -> None:
+    write_stack(stack, "prod")
+    values = stack.values | {"php": {"image": "php:8", "replicas": -1}}
+    text = yaml.safe_dump({keys % key: value for key, value in values.items()}, sort_keys=False)
+    stack.write("Pulumi.prod.yaml", f"encryptionsalt: v1:abc\n{text}")
+    status, out, _ = checked(capsys, "prod")
+    assert status == 1
+    first, forgotten, replicas = out.splitlines()
+    assert first == "Pulumi.prod.yaml: 2 mistakes"
+    assert forgotten == (
+        "  Pulumi.prod.yaml: config: is missing, and the settings are not below it. Write a line `config:` above the"
+        " first setting, and indent all settings by two spaces (Pulumi.prod.yaml:2)"
+    )
+    assert replicas.startswith("  glusterfarm:php.replicas: -1 is too small")
+
+
+def test_settings_beside_the_config_line_are_named(stack: StackFiles, capsys: pytest.CaptureFixture[str]) -> None:
+    service = stack.values.pop("service")
+    write_stack(stack, "prod", yaml.safe_dump({"glusterfarm:service": service | {"port": 0}}))
+    lines = checked(capsys, "prod")[1].splitlines()
+    assert [line.split(": ")[:2] for line in lines[1:]] == [
+        ["  Pulumi.prod.yaml", "glusterfarm:service"],
+        [
+            "  glusterfarm:service.port",
+            "0 is too small. It must be a whole number from 1 to 65535; for example 80 (Pulumi.prod.yaml:22)",
+        ],
+    ]
+    assert "is not below `config:`. Indent it by two spaces" in lines[1]
+
+
+@pytest.mark.parametrize("amount", ["0.5", "1", ".5", "5e-1", "'0.5'", "500m"])
+def test_an_amount_needs_no_quotes(stack: StackFiles, capsys: pytest.CaptureFixture[str], amount: str) -> None:
+    write_stack(stack, "prod", php=None)
+    text = (stack.directory / "Pulumi.prod.yaml").read_text()
+    stack.write("Pulumi.prod.yaml", text + f"  php: {{image: 'php:8', resources: {{requests: {{cpu: {amount}}}}}}}\n")
+    assert checked(capsys, "prod") == (0, "Pulumi.prod.yaml: right, with 3 minions\n", "")
+
+
+def test_secrets_in_the_plain_environment_are_noted(stack: StackFiles, capsys: pytest.CaptureFixture[str]) -> None:
+    env = {
+        **{"APP_ENV": "production", "DB_PASS": "hunter2", "ALLOW_EMPTY_PASSWORD": "yes", "DB_PASSWORD_FILE": "/run/x"},
+        **{
+            "DATABASE_URL": "mysql://site:hunter2@db/site",
+            "MYSQL_PWD": "hunter2",
+            "APP_KEY": "base64:x",
+            "A_SALT": "y",
+        },
+    }
+    write_stack(stack, "prod", php={"image": "php:8", "env": env})
+    status, out, _ = checked(capsys, "prod")
+    first, *notes = out.splitlines()
+    assert (status, first) == (0, "Pulumi.prod.yaml: right, with 3 minions")
+    assert "hunter2" not in out
+    assert notes[0] == (
+        "  note: glusterfarm:php.env.DB_PASS: seems to be a secret, and state, previews and manifests show php.env in"
+        " plain text. Encrypt it, `pulumi config set --secret --path glusterfarm:secretEnv.DB_PASS < FILE`, and take it"
+        " out of php.env (Pulumi.prod.yaml:16)"
+    )
+    assert [note.split()[1].rpartition(".")[2].rstrip(":") for note in notes] == [
+        *("DB_PASS", "DATABASE_URL", "MYSQL_PWD", "APP_KEY", "A_SALT")
+    ]
+    write_stack(stack, "prod", php={"image": "php:8", "env": env, "replicas": -1})
+    assert checked(capsys, "prod")[1].count("note: glusterfarm:php.env.") == 5
 
 
 def test_mistakes_in_an_inventory_are_told_with_its_name(stack: StackFiles, capsys: pytest.CaptureFixture[str]) -> None:
@@ -134,7 +250,7 @@ def test_every_secret_in_plain_text_is_named_with_its_remedy(
     first, *lines = checked(capsys, "prod")[1].splitlines()
     assert first == "Pulumi.prod.yaml: 2 mistakes"
     assert [line.split(": ")[0] for line in lines] == ["  glusterfarm:secretEnv.ONE", "  glusterfarm:secretEnv.THREE"]
-    assert lines[0].endswith("`pulumi config set --secret --path 'glusterfarm:secretEnv.ONE' < FILE`")
+    assert "`pulumi config set --secret --path 'glusterfarm:secretEnv.ONE' < FILE` (Pulumi.prod.yaml:" in lines[0]
 
 
 def test_what_is_inside_the_content_is_checked_too(stack: StackFiles, capsys: pytest.CaptureFixture[str]) -> None:
@@ -145,6 +261,31 @@ def test_what_is_inside_the_content_is_checked_too(stack: StackFiles, capsys: py
     first, mistake = out.splitlines()
     assert first == "Pulumi.prod.yaml: 1 mistake"
     assert mistake.startswith("  glusterfarm:content.source: content/passwords: the link to /etc is absolute")
+    assert mistake.endswith("; if pods have a directory of the volume there, list it under `shared` (docs/serving.md)")
+
+
+def test_a_link_to_a_shared_directory_is_right(stack: StackFiles, capsys: pytest.CaptureFixture[str]) -> None:
+    """As in the case uploads-link."""
+    (stack.directory / "content" / "wp-content").mkdir()
+    (stack.directory / "content" / "wp-content" / "uploads").symlink_to("/srv/uploads")
+    write_stack(stack, "prod", shared=[{"name": "uploads", "path": "/srv/uploads"}])
+    assert checked(capsys, "prod") == (0, "Pulumi.prod.yaml: right, with 3 minions\n", "")
+    write_stack(stack, "prod", shared=[{"name": "uploads", "path": "/srv/upload"}])
+    assert "only links to shared directories may be absolute (/srv/upload)" in checked(capsys, "prod")[1]
+
+
+def test_each_mistake_of_the_content_comes_beside_those_of_the_settings(
+    stack: StackFiles, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for number in range(30):
+        (stack.directory / "content" / f"l{number:02}").symlink_to("/usr/share/javascript")
+    write_stack(stack, "prod", php={"image": "php:8", "replicas": -1})
+    (report,) = json.loads(checked(capsys, "--json", "prod")[1])["stacks"]
+    told = [(it["key"], it["what"].partition(":")[0]) for it in report["mistakes"]]
+    assert told == [
+        ("glusterfarm:php.replicas", "-1 is too small"),
+        *(("glusterfarm:content.source", f"content/l{number:02}") for number in range(30)),
+    ]
 
 
 def test_a_key_in_plain_text_and_an_encrypted_setting_are_mistakes(
@@ -245,6 +386,12 @@ def test_a_wrong_call_has_its_own_status(
     write_stack(stack, "prod")
     assert checked(capsys, "prod", "nope") == (2, "", "error: there is no Pulumi.nope.yaml here; there are prod\n")
     assert checked(capsys, "organization/glusterfarm/prod")[0] == 0
+    for file in ("Pulumi.prod.yaml", "./Pulumi.prod.yaml", str(stack.directory / "Pulumi.prod.yaml")):
+        assert checked(capsys, file)[1] == "Pulumi.prod.yaml: right, with 3 minions\n", file
+    assert checked(capsys, "Pulumi.nope.yaml")[2] == "error: there is no Pulumi.nope.yaml here; there are prod\n"
+    assert checked(capsys, "elsewhere/Pulumi.prod.yaml")[2] == (
+        "error: 'elsewhere/Pulumi.prod.yaml' is not here; run this in its directory, and name the stack: prod\n"
+    )
     (stack.directory / "Pulumi.yaml").unlink()
     assert checked(capsys, "prod")[0] == 2
     empty = stack.directory / "empty"

@@ -170,7 +170,14 @@ def test_a_pulumi_that_fails_is_quoted(deployed: Deployed) -> None:
     text = deployed.pulumi / "pulumi"
     text.write_text(text.read_text().replace('"stack export"', '"never"'))
     status, _, err = deployed.drift("--stack", "nope")
-    assert (status, err) == (2, "error: pulumi stack export failed: no stack named 'nope' found\n")
+    assert (status, err) == (
+        2,
+        "error: there is no stack nope in the state's backend. Correct --stack, or log in to the backend that has it"
+        " (`pulumi login`); `pulumi stack init nope` makes a new one\n",
+    )
+    text.write_text(text.read_text().replace("no stack named", "no idea of a stack named"))
+    status, _, err = deployed.drift("--stack", "nope")
+    assert (status, err) == (2, "error: pulumi stack export failed: no idea of a stack named 'nope' found\n")
 
 
 def test_wrong_settings_are_all_told(deployed: Deployed) -> None:

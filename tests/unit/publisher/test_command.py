@@ -47,6 +47,29 @@ def test_content_that_is_not_what_the_preview_showed_is_not_published(site: Publ
     assert not site.path.exists()
 
 
+def test_a_link_to_a_shared_directory_is_published_and_followed_by_nobody(site: PublishedSite, tmp_path: Path) -> None:
+    """The minions have a directory of that name, too: nothing is read, written or removed there."""
+    outside = tmp_path / "srv" / "uploads"
+    outside.mkdir(parents=True)
+    (outside / "picture").write_bytes(b"theirs")
+    page: Tree = {b"index.php": (b"1", False)}
+    linked, plain = page | {b"up": str(outside).encode()}, page | {b"up": {b"picture": (b"ours", False)}}
+    site.content(page)
+    (site.source / "up").symlink_to(outside)
+    assert "only links to shared directories" not in site.run()[2]
+    status, _, stderr = site.run("publish", "--source", str(site.source), "--shared", "/a", "--shared", str(outside))
+    assert status == 0, stderr
+    assert site.live() == linked
+
+    site.shared = (str(outside),)
+    # Each slot holds the link and the directory in turn.
+    for number, content in enumerate([plain, linked, plain, linked]):
+        tree = content | {b"number": (b"%d" % number, False)}
+        site.publish(tree)
+        assert site.live() == tree
+    assert [path.read_bytes() for path in outside.iterdir()] == [b"theirs"]
+
+
 def test_what_is_wrong_with_the_content_is_told_before_who_cannot_be_reached(site: PublishedSite) -> None:
     site.content(ONE)
     (site.source / "pipe").symlink_to("/etc/passwd")

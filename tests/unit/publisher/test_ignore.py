@@ -22,7 +22,7 @@ SITE: Tree = {
         b"keep": FILE,
         b"b": {b"c": FILE, b"debug.log": FILE},
         b"foo": {b"keep": FILE, b"sub": {b"x.log": FILE}},
-        b"link": b"b",
+        b"link": b".",
         b"b\nb": {b"c": FILE, b"x.log": FILE},
     },
     b"foo": {b"sub": {b"x": FILE}, b"a.txt": FILE, b"foo": {b"foo": FILE}},

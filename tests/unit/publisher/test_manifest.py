@@ -167,11 +167,95 @@ def test_links_that_leave_by_way_of_another_are_refused(tmp_path: Path) -> None:
 
 
 def test_links_that_stay_are_entries(tmp_path: Path) -> None:
-    targets = (b"page", b"./sub/../page", b"sub/up/page", b"sub", b"absent", b"sub/up/0")
+    targets = (b"page", b"./sub/../page", b"sub/up/page", b"sub", b"sub/up/0", b".//sub/", b"glusterfarm-pod")
     links: Tree = {str(n).encode(): target for n, target in enumerate(targets)}
     manifest = manifest_of(tmp_path, links | {b"page": (b"", False), b"sub": {b"up": b"..", b"x": (b"", False)}})
     found = [entry.path for entry in manifest.entries if entry.kind == "link"]
     assert found == [*sorted(links), b"sub/up"]
+
+
+@pytest.mark.parametrize(
+    ("target", "missing"),
+    [(b"absent", "absent"), (b"page/x", "page"), (b"page/", "page"), (b"sub/up/no/../page", "no"), (b".git/x", ".git")],
+)
+def test_links_that_lead_nowhere_are_refused(tmp_path: Path, target: bytes, missing: str) -> None:
+    tree: Tree = {b"page": (b"", False), b"link": target, b"sub": {b"up": b".."}, b"src": {b"app.php": (b"", False)}}
+    said = rf"content/link: the link to {target.decode()} (would lead|leads) nowhere.* {missing}( is not|\.)"
+    with pytest.raises(ManifestError, match=said):
+        manifest_of(tmp_path, tree)
+
+
+def test_a_link_to_what_is_ignored_is_refused_with_three_ways_out(tmp_path: Path) -> None:
+    """As in the case link-to-ignored."""
+    write_tree(
+        tmp_path / "content",
+        {
+            **{b".publishignore": (b"/src/\n", False), b"index.php": (b"", False), b"app.php": b"src/app.php"},
+            b"src": {b"app.php": (b"", False)},
+        },
+    )
+    with pytest.raises(ManifestError) as refused:
+        Manifest.of(tmp_path / "content")
+    assert str(refused.value).endswith(
+        "content/app.php: the link to src/app.php would lead nowhere, because src is not published. Remove the link,"
+        " name it in .publishignore too, or have src published"
+    )
+    (tmp_path / "content" / ".publishignore").write_text("/src/\n/app.php\n")
+    assert [entry.path for entry in Manifest.of(tmp_path / "content").entries] == [b"index.php"]
+
+
+@pytest.mark.parametrize(
+    "target", [b"/srv/uploads", b"/srv/uploads/", b"//srv/./uploads/2026", b"wp-content/uploads/a"]
+)
+def test_links_to_a_shared_directory_of_the_pods_are_published(tmp_path: Path, target: bytes) -> None:
+    """As in the case uploads-link: here there need be no such directory."""
+    tree: Tree = {b"index.php": (b"", False), b"link": target, b"wp-content": {b"uploads": b"/srv/uploads"}}
+    write_tree(tmp_path / "content", tree)
+    manifest = Manifest.of(tmp_path / "content", shared=["/srv/uploads", "/srv/cache"])
+    assert [entry.path for entry in manifest.entries if entry.kind == "link"] == [b"link", b"wp-content/uploads"]
+
+
+@pytest.mark.parametrize(
+    ("target", "reason"),
+    [
+        (b"/srv/upload", "is absolute"),
+        (b"/srv/uploads2", "is absolute"),
+        (b"/srv", "is absolute"),
+        (b"/srv/uploads/../passwords", "is absolute"),
+        (b"in/../../etc", "leads out of a shared directory"),
+        (b"../srv/uploads", "leaves the content"),
+    ],
+)
+def test_links_beside_a_shared_directory_are_refused_with_its_name(tmp_path: Path, target: bytes, reason: str) -> None:
+    write_tree(tmp_path / "content", {b"index.php": (b"", False), b"in": b"/srv/uploads", b"link": target})
+    with pytest.raises(ManifestError) as refused:
+        Manifest.of(tmp_path / "content", shared=["/srv/uploads"])
+    (said,) = refused.value.reasons
+    assert f"content/link: the link to {target.decode()} {reason}; " in said
+    assert said.endswith("; only links to shared directories may be absolute (/srv/uploads)")
+
+
+def test_everything_that_cannot_be_published_comes_in_one_run(tmp_path: Path) -> None:
+    """As in Debian's trees of phpmyadmin, roundcube and mediawiki, whose links lead all over the system."""
+    links: Tree = {f"l{number:03}".encode(): b"/usr/share/javascript" for number in range(120)}
+    write_tree(
+        tmp_path / "content",
+        {
+            **links,
+            b"glusterfarm-pod": (b"", False),
+            b"sub": {b".publishignore": (b"[\n\\\n", False), b"x": (b"", False)},
+            b"to": b"sub/x",
+        },
+    )
+    os.mkfifo(tmp_path / "content" / "pipe")
+    with pytest.raises(ManifestError) as refused:
+        Manifest.of(tmp_path / "content")
+    reasons = refused.value.reasons
+    assert len(reasons) == 120 + 1 + 1 + 2
+    assert ["rename yours" in reasons[0], "named pipe" in reasons[121]] == [True, True]
+    assert [f".publishignore: line {number} " in reasons[121 + number] for number in (1, 2)] == [True, True]
+    heading, *lines, more = str(refused.value).splitlines()
+    assert (heading, len(lines), more) == ("the content has 124 mistakes:", 100, "  and 24 more")
 
 
 def test_what_cannot_be_read_is_named(tmp_path: Path) -> None:

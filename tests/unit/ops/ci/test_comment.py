@@ -82,7 +82,8 @@ def test_the_number_may_be_given(ci: Run, hub: FakeGitHub, monkeypatch: pytest.M
     status, _, err = ci("comment", "comment.md")
     assert (status, err) == (
         2,
-        "error: the event (GITHUB_EVENT_PATH) is about no pull request; this is for `on: pull_request`\n",
+        "error: there is no event (GITHUB_EVENT_PATH is not set): outside of GitHub Actions name the pull request with"
+        " --number N\n",
     )
     assert ci("comment", "comment.md", "--number", "7")[0] == 0
     assert "must be the number of a pull request, not '-1'" in ci("comment", "comment.md", "--number=-1")[2]

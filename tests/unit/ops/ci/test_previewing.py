@@ -122,6 +122,18 @@ def test_a_preview_that_cannot_begin_is_a_comment_too(
     assert json.loads((tmp_path / "out" / "facts.json").read_text())["verdict"] == "failed"
 
 
+def test_outside_of_actions_the_remedy_is_a_commit_or_the_other_command(
+    ci: Run, project: StackFiles, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("GITHUB_EVENT_PATH", raising=False)
+    assert ci("preview", "--stack", "prod", "--output", "out") == (
+        2,
+        "",
+        "error: there is no event (GITHUB_EVENT_PATH is not set): outside of GitHub Actions name the commit to compare"
+        " with, as --base origin/main, or use `python -m ops preview`\n",
+    )
+
+
 @pytest.mark.usefixtures("on_a_pull_request")
 def test_what_it_cannot_be_lent(
     ci: Run, pulumi: FakePulumi, project: StackFiles, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -153,10 +153,10 @@ def unreachable() -> dict[str, Any]:
 #: By the golden's name: the edit of the working tree, the preview, further words of the command.
 CASES: dict[str, tuple[str, Callable[[], dict[str, Any]], tuple[str, ...]]] = {
     **{name: (name, lambda name=name: recorded(name), ()) for name in (*EDITS, "first", "service-replaced", "secret")},  # type: ignore[misc]
-    "content-without-base": ("content", lambda: recorded("content"), ("--base", "")),
+    "content-without-base": ("content", lambda: recorded("content"), ()),
     "large": ("large", large, ("--limit", "6000")),
     "large-changed": ("large-changed", large_changed, ()),
-    "large-changed-without-base": ("large-changed", large_changed, ("--base", "")),
+    "large-changed-without-base": ("large-changed", large_changed, ()),
     "huge": ("large", huge, ("--limit", "6000")),
     "deleted": ("nothing", deleted, ()),
     "plain-secrets": ("nothing", plain_secrets, ()),
@@ -174,7 +174,8 @@ def made(name: str) -> str:
         os.chdir(temporary)
         try:
             with contextlib.redirect_stdout(io.StringIO()) as out:
-                main(["preview", "--against", "preview.json", "--base", "HEAD", *words])
+                base = () if name.endswith("-without-base") else ("--base", "HEAD")
+                main(["preview", "--against", "preview.json", *base, *words])
         finally:
             os.chdir(before)
         return out.getvalue()
