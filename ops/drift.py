@@ -101,13 +101,20 @@ async def _run(pulumi: Pulumi, options: argparse.Namespace) -> tuple[Report, lis
     if planned and not options.dry_run and (options.yes or _agreed(report, planned)):
         repairs = await repair(stack, pulumi, report.findings)
         # Anew from the state, which writing a label has changed.
-        stack = await stack_of(pulumi)
+        stack = _as_wanted(await stack_of(pulumi), stack, repairs)
         report = await look_at(stack, deep=deep)
     # Last, because the servers are to be asked once.
     findings, not_compared = await look_at_servers(stack, report.seen)
     found = _in_order(stack, [*report.findings, *findings])
     report = replace(report, findings=found, not_compared=tuple(not_compared))
     return report, repairs, planned if options.dry_run else []
+
+
+def _as_wanted(stack: Stack, before: Stack, repairs: Sequence[Repair]) -> Stack:
+    """``stack``, with the labels of ``before`` where writing them failed: the refresh has put what is there instead."""
+    failed = {it.minion for it in repairs if it.what == "label" and it.error}
+    wanted = {name: label for name, label in before.state.labels.items() if name in failed}
+    return replace(stack, state=replace(stack.state, labels={**stack.state.labels, **wanted}))
 
 
 def _agreed(report: Report, planned: Sequence[str]) -> bool:

@@ -211,6 +211,7 @@ def test_one_that_is_gone_for_good_is_dropped(lab: Lab, renamed: Minion, outage:
     again = project.pulumi("up", "--yes")
     assert again.status == 0, again.text
     assert RENAMED not in project.pulumi("stack", "--show-urns").out, "nothing of it is left in the state"
+    assert "NotFound" in lab.kubectl("get", "node", renamed.name, check=False).stderr, "no empty Node is made"
     assert renamed.clients_of_others() == {name: renamed.clients[name] for name in renamed.others}
 
 
