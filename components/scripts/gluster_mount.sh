@@ -712,6 +712,9 @@ do_unmount() {
         result=kept # its owner has another volume here by now, and this is the end of the one before
     elif replaced; then
         result=kept # the same, but the volume is the same too
+        # The state may also have lost this mount, and got it again: then this is its real end, and nobody knows.
+        printf 'glusterfarm: %s: warning: %s stays mounted: it was mounted again %s s ago, and this removal is taken for that of the mount before. If nothing needs it, run there: sh %s unmount %s %s %s %s\n' \
+            "$MINION" "$MOUNT" "$age" "$STATE/heal.sh" "$OWNER" "$VOLUME" "$MOUNT" "$MINION" >&2
     elif [ -n "$others" ]; then
         rm -f "$OWNER_FILE"
         result=kept

@@ -95,7 +95,10 @@ def test_the_delete_of_a_mount_that_was_made_anew_leaves_the_new_one(machine: Ma
     """`pulumi up --replace`: the new create, then the old delete, in the very same words."""
     pid = mount(machine).json["client"]
     assert mount(machine).json["action"] == "unchanged"
-    assert unmount(machine).json["action"] == "kept"
+    kept = unmount(machine)
+    assert kept.json["action"] == "kept"
+    assert f"glusterfarm: minion-1: warning: {PATH} stays mounted: it was mounted again " in kept.err
+    assert f"heal.sh unmount {OWNER} MyVolume {PATH} minion-1" in kept.err
     assert status(machine).json["client"] == pid
     assert unmount(machine).json["action"] == "unmounted"
     assert mounts(machine) == []
