@@ -71,23 +71,28 @@ printf '4:memory:/minion/%s/pod%s/c0ffee\\n' "$3" "$2" >"/run/cgroup-$pid"
 mount --bind "/run/cgroup-$pid" "/proc/$pid/cgroup" && echo "$pid"
 """
 
-# What systemd does with our unit, as far as the mount is concerned.
+# What systemd does with our units. A timer or a service that is active runs nothing.
 _SYSTEMCTL = """
 unit='' verb=''
 for word in "$@"; do
-    case $word in -*) ;; *.mount) unit=$word ;; *) verb=$word ;; esac
+    case $word in -*) ;; *.mount | *.timer | *.service) unit=$word ;; *) verb=$word ;; esac
 done
 file=/run/systemd/system/$unit
 [ -e "$file" ] || file=/etc/systemd/system/$unit
 wants=/etc/systemd/system/multi-user.target.wants
 field() { sed -n "s/^$1=//p" "$file" | sed 's/%%/%/g'; }
-case $verb in
-restart) umount "$(field Where)"; mount -t glusterfs -o "$(field Options)" "$(field What)" "$(field Where)" ;;
-stop) umount "$(field Where)" ;;
-is-active) grep -q " $(field Where) " /proc/self/mountinfo && echo active || { echo inactive; exit 3; } ;;
-is-enabled) [ -L "$wants/$unit" ] && echo enabled || { echo disabled; exit 1; } ;;
-enable) mkdir -p "$wants" && ln -sf "$file" "$wants/$unit" ;;
-disable) rm -f "$wants/$unit" ;;
+case $verb:$unit in
+restart:*.mount) umount "$(field Where)"; mount -t glusterfs -o "$(field Options)" "$(field What)" "$(field Where)" ;;
+stop:*.mount) umount "$(field Where)" ;;
+is-active:*.mount)
+    where=$(systemd-escape --unescape --path -- "${unit%.mount}")
+    grep -q -F " $where " /proc/self/mountinfo && echo active || { echo inactive; exit 3; } ;;
+is-active:*) [ -e "/run/active-$unit" ] && echo active || { echo inactive; exit 3; } ;;
+start:*) : >"/run/active-$unit" ;;
+stop:*) rm -f "/run/active-$unit" ;;
+is-enabled:*) [ -L "$wants/$unit" ] && echo enabled || { echo disabled; exit 1; } ;;
+enable:*) mkdir -p "$wants" && ln -sf "$file" "$wants/$unit" ;;
+disable:*) rm -f "$wants/$unit" "/run/active-$unit" ;;
 esac
 """
 

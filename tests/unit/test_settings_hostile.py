@@ -83,6 +83,7 @@ def full_config() -> dict[str, Any]:
             "docroot": "/var/www/html",
             "user": 33,
             "rolloutTimeout": 300,
+            "stuckTimeout": 60,
             "staticCache": True,
             "ini": {"memory_limit": "256M"},
             "replicas": 1,

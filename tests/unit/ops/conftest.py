@@ -38,26 +38,6 @@ ADDRESSES = {"minion-1": "10.111.0.31", "minion-2": "10.111.0.32"}
 BRICKS = ("10.111.0.11:57203", "10.111.0.12:52449", "10.111.0.13:57743")
 LABEL = "glusterfarm/mounted.dev"
 
-#: What systemd does with our units.
-SYSTEMCTL = """
-unit='' verb=''
-for word in "$@"; do
-    case $word in -*) ;; *.mount | *.timer | *.service) unit=$word ;; *) verb=$word ;; esac
-done
-file=/etc/systemd/system/$unit wants=/etc/systemd/system/wants
-field() { sed -n "s/^$1=//p" "$file" | sed 's/%%/%/g'; }
-case $verb:$unit in
-restart:*.mount) umount "$(field Where)"; mount -t glusterfs -o "$(field Options)" "$(field What)" "$(field Where)" ;;
-is-active:*.mount) grep -q ' /mnt/glusterfs ' /proc/self/mountinfo && echo active || { echo inactive; exit 3; } ;;
-is-active:*) [ -e "/run/active-$unit" ] && echo active || { echo inactive; exit 3; } ;;
-start:*) : >"/run/active-$unit" ;;
-stop:*) rm -f "/run/active-$unit" ;;
-is-enabled:*) [ -L "$wants/$unit" ] && echo enabled || { echo disabled; exit 1; } ;;
-enable:*) mkdir -p "$wants" && ln -sf "$file" "$wants/$unit" ;;
-disable:*) rm -f "$wants/$unit" "/run/active-$unit" ;;
-esac
-"""
-
 #: The resources of a stack's state that the verbs look at, and the components they are children of.
 RECORDED = {
     ("command:remote:Command", "glusterfarm:index:GlusterMount"),
@@ -316,7 +296,6 @@ def deployed(
             for name, server in servers.items():
                 (tmp_path / f"machine-{name}").mkdir()
                 machines[name] = Machine(tmp_path / f"machine-{name}")
-                machines[name].stub("systemctl", SYSTEMCTL)
                 machines[name].stub("glusterfs", "echo glusterfs 10.3")
                 _connect(machines[name], ADDRESSES[name])
                 server.tamper = _inside(machines[name])

@@ -37,7 +37,7 @@ def test_nothing_drifted(deployed: Deployed) -> None:
             ["owner", "servers", "log rotation", "unit", "healing script", "healing unit"],
         ),
         (f"rm {UNIT} /etc/systemd/system/{HEALER}.timer", ["unit", "healing timer"]),
-        ("rm -r /etc/systemd/system/wants", ["unit", "healing timer"]),
+        ("rm -r /etc/systemd/system/multi-user.target.wants", ["unit", "healing timer"]),
         (f"systemctl stop {HEALER}.timer", ["healing timer"]),
         (f"echo MyVolume acl >{STATE}/settled", ["options"]),
         (BARE % "chattr -i /mnt/glusterfs", ["guard"]),
