@@ -212,7 +212,8 @@ def test_a_comment_that_would_be_lost_is_named_and_nothing_is_changed() -> None:
     """ruamel.yaml loses it when it reads the file."""
     bastion = "    bastion: {host: gate-1, user: jump}\n"
     first = f"  - name: b\n    host: 10.0.0.2\n    hostKey: {host_key('b')}\n{bastion}"
-    file = opened(f"minions:\n{first}  # before c\n  - {{name: c, host: 10.0.0.3, hostKey: {host_key('c')}}}   # of c\n")
+    last = f"  - {{name: c, host: 10.0.0.3, hostKey: {host_key('c')}}}   # of c\n"
+    file = opened(f"minions:\n{first}  # before c\n{last}")
     file.set(0, "port", 23)
     with pytest.raises(OpsError, match="cannot be changed in place without losing its comment '# before c'; write the"):
         file.text()
