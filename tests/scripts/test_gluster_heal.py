@@ -291,10 +291,10 @@ def test_after_unmount_the_timers_last_run_does_nothing(healing: Machine) -> Non
 
 
 def test_heal_keeps_out_of_another_runs_way(healing: Machine) -> None:
-    healing.background("flock", "/run/glusterfarm/locks/mnt-glusterfs", "sleep", "5")
+    healing.background("flock", "/run/glusterfarm/locks/mnt-glusterfs", "sleep", "60")
     healing.command("umount", PATH)
     done = heal(healing)
-    assert (done.status, done.out, done.seconds < 4) == (0, "", True)
+    assert (done.status, done.out, done.seconds < 30) == (0, "", True)
 
 
 def test_a_stall_is_waited_out_and_costs_one_process(one_machine: Machine) -> None:
@@ -305,7 +305,7 @@ def test_a_stall_is_waited_out_and_costs_one_process(one_machine: Machine) -> No
     assert (first.json["action"], first.json["client"]) == ("waiting", client)
     assert first.seconds < 20
     second = heal(one_machine)
-    assert (second.json["action"], second.seconds < 3) == ("waiting", True)
+    assert (second.json["action"], second.seconds < 8) == ("waiting", True), "a probe takes 10 s"
     waiting = one_machine.command("sh", "-c", "grep -l '^State:.D' /proc/[0-9]*/status").out.splitlines()
     assert len(waiting) == 1
     one_machine.signal(client, signal.SIGHUP)

@@ -202,9 +202,11 @@ class Server:
         return _ANSWERS[opcode](self.volume, node, body)
 
 
-def connected(ends: str) -> socket.socket:
+def connected(ends: str, *, any_port: bool) -> socket.socket:
     """Connect as the option says. With this process the connection ends at once, so that the next can be the same."""
     local, remote = ((host, int(port)) for host, _, port in (end.rpartition(":") for end in ends.split(",")))
+    if any_port:
+        local = (local[0], 0)
     deadline = time.monotonic() + 10
     while True:
         connection = socket.socket(socket.AF_INET6 if ":" in local[0] else socket.AF_INET)
@@ -228,7 +230,9 @@ def main() -> None:
     source, path = sys.argv[-2:]
     libc = ctypes.CDLL(None, use_errno=True)
     libc.prctl(15, b"glusterfs", 0, 0, 0)  # PR_SET_NAME
-    connections = [connected(word.partition("=")[2]) for word in sys.argv if word.startswith("--connection=")]
+    options = [word.partition("=")[2] for word in sys.argv if word.startswith("--connection=")]
+    # A trial runs beside the client whose ports the option names.
+    connections = [connected(it, any_port="/beside/" in path) for it in options]
     device = os.open("/dev/fuse", os.O_RDWR | os.O_CLOEXEC)
     read_only = 1 if "--read-only" in sys.argv else 0
     data = f"fd={device},rootmode=40000,user_id=0,group_id=0,allow_other,default_permissions,max_read=131072"
