@@ -48,6 +48,30 @@ def test_labels_come_change_and_go_and_nothing_else(project: Project, cluster: C
     assert not exists(cluster.api.read_node, "doomed")
 
 
+WITH_ANOTHER = """
+    from pulumi_command import local
+    other = local.Command("other")
+    for name, after in (("gone", None), ("spared", other)):
+        opts = pulumi.ResourceOptions.merge(inside(), pulumi.ResourceOptions(deleted_with=after))
+        core.NodePatch(name, metadata={"name": name, "labels": {"farm/a": "1"}}, opts=opts)
+    """
+
+
+def test_deleting_the_patch_of_a_node_that_is_gone_makes_an_empty_one_unless_it_goes_with_another(
+    project: Project, cluster: ControlPlane
+) -> None:
+    """The second is how the program avoids it: something else takes the label off."""
+    for name in ("gone", "spared"):
+        node(cluster, name)
+    program(project, cluster, "", WITH_ANOTHER)
+    project.up()
+    for name in ("gone", "spared"):
+        cluster.api.delete_node(name)
+    project.destroy()
+    assert exists(cluster.api.read_node, "gone")
+    assert not exists(cluster.api.read_node, "spared")
+
+
 def test_conflict_names_the_other_manager_and_force_overrides(project: Project, cluster: ControlPlane) -> None:
     node(cluster, "contested")
     theirs = {"metadata": {"labels": {"farm/a": "theirs"}}}
