@@ -127,6 +127,7 @@ class GlusterMount(pulumi.ComponentResource):
             f"{name}-{minion.name}-drain",
             *("drain", *farm.cluster_words(), "--node", minion.node, "--selector", selector),
             *(word for key in labels.on_node(farm.stack) for word in ("--unlabel", key)),
+            *("--while", f"{labels.minion_annotation(farm.stack)}={minion.name}"),
             *("--minion", entry_of(minion)),
             over_ssh=minion.bastion is not None,
             parent=self,
@@ -141,6 +142,7 @@ class GlusterMount(pulumi.ComponentResource):
                 labels=dict(labels.placement(farm.stack)),
                 annotations={
                     labels.generation_annotation(farm.stack): minion.generation,
+                    labels.minion_annotation(farm.stack): minion.name,
                     # Nobody else has a reason to write these two: what somebody changed by hand is taken back.
                     labels.FORCE_ANNOTATION: "true",
                 },

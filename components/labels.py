@@ -36,9 +36,14 @@ def generation_annotation(stack: str) -> str:
     return f"{PREFIX}/generation.{stack}"
 
 
+def minion_annotation(stack: str) -> str:
+    """Key of a node's annotation: the name of the minion that the node is to the stack."""
+    return f"{PREFIX}/minion.{stack}"
+
+
 def on_node(stack: str) -> tuple[str, ...]:
     """The keys of all that the stack writes on a node."""
-    return (mounted_label(stack), generation_annotation(stack), FORCE_ANNOTATION)
+    return (mounted_label(stack), generation_annotation(stack), minion_annotation(stack), FORCE_ANNOTATION)
 
 
 def placement(stack: str) -> Mapping[str, str]:

@@ -55,6 +55,10 @@ def main(words: Sequence[str] | None = None) -> int:
 def _drain(options: argparse.Namespace) -> list[str]:
     try:
         node = Node(cluster=chosen_cluster(options), name=options.node, selector=options.selector)
+        key, _, name = getattr(options, "while").partition("=")
+        if key and (other := node.belongs_to(key)) not in ("", name):
+            print(f"note: node {options.node} is minion {other} by now, so it is not drained", file=sys.stderr)
+            return []
         if options.unlabel:
             node.unlabel(options.unlabel)
         return node.drain(options.timeout)
@@ -71,6 +75,12 @@ def _parser() -> argparse.ArgumentParser:
     add_entry_option(parser, required=False)
     parser.add_argument("--node", required=True, help="the node's name")
     parser.add_argument("--selector", required=True, help="the labels of the farm's pods, KEY=VALUE joined by commas")
+    parser.add_argument(
+        "--while",
+        default="",
+        metavar="KEY=NAME",
+        help="nothing is done to the node if its annotation KEY has another value: then the minion was only renamed",
+    )
     parser.add_argument(
         "--unlabel", action="append", metavar="KEY", help="a label or annotation that is removed from the node first"
     )

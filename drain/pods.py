@@ -25,6 +25,11 @@ class Node:
     name: str
     selector: str
 
+    def belongs_to(self, key: str) -> str:
+        """The value of the annotation ``key``, '' without one; raises what ``Cluster.ask`` does."""
+        node = self.cluster.ask(f"node {self.name}", self.cluster.core.read_node, self.name)
+        return str((node["metadata"].get("annotations") or {}).get(key, ""))
+
     def unlabel(self, keys: Sequence[str]) -> None:
         """Remove the labels and annotations of these ``keys``; raises what ``Cluster.ask`` does."""
         gone = dict.fromkeys(keys)

@@ -148,6 +148,17 @@ def owners(lab: Lab, minion: str, path: str = MOUNT) -> list[str]:
     return sorted(line.split()[0] for line in said.splitlines())
 
 
+@contextmanager
+def some_nodes(lab: Lab, *names: str) -> Iterator[None]:
+    """Nodes that the cluster has and that no kubelet reports, so nothing is scheduled there."""
+    items = [{"apiVersion": "v1", "kind": "Node", "metadata": {"name": name}} for name in names]
+    lab.kubectl("create", "-f", "-", stdin=json.dumps({"apiVersion": "v1", "kind": "List", "items": items}))
+    try:
+        yield
+    finally:
+        lab.kubectl("delete", "node", *names)
+
+
 def fault(kind: str, name: str) -> None:
     done = command([".venv/bin/python", "-m", "lab", "fault", kind, name])
     assert done.status == 0, done.text

@@ -9,6 +9,7 @@ import pytest
 import yaml
 
 from lab.context import Lab
+from tests.lab.farm import some_nodes
 from tests.support.project import Project
 
 pytestmark = pytest.mark.uses("machines")
@@ -32,14 +33,15 @@ def test_an_edited_file(project: Project) -> None:
     assert not [line for line in shown.splitlines() if line.strip()[:1] in "+-" and "farm.css" in line], shown
 
 
-def test_an_added_minion(project: Project) -> None:
+def test_an_added_minion(project: Project, lab: Lab) -> None:
     path = project.own_inventory()
     inventory = yaml.safe_load(path.read_text())
     inventory["minions"].append(
         {**inventory["minions"][0], "name": "minion-9", "node": "minion-9", "host": "10.111.0.39"}
     )
     path.write_text(yaml.safe_dump(inventory))
-    operations = project.preview()
+    with some_nodes(lab, "minion-9"):
+        operations = project.preview()
 
     assert operations["Command mount-minion-9"] == "create"
     assert operations["NodePatch mount-minion-9"] == "create"

@@ -30,6 +30,7 @@ from tests.lab.farm import (
     publisher_in,
     report,
     serves,
+    some_nodes,
     started,
     visitor,
 )
@@ -440,7 +441,7 @@ def test_minions_that_cannot_be_had_are_told_and_keep_no_other_waiting(
     lab.exec(bastion, ["iptables", "-I", *drop])
     fault("stop", removal.primary)
     try:
-        with wedged_sshd(lab, control, 2222):
+        with wedged_sshd(lab, control, 2222), some_nodes(lab, *strangers):
             done = removal.up_with(
                 *({**entry, "name": name, "node": name} for name, entry in strangers.items()), through={minion: way}
             )
@@ -453,8 +454,8 @@ def test_minions_that_cannot_be_had_are_told_and_keep_no_other_waiting(
 
     assert done.status != 0
     reasons = {
-        "wrong-key": "host key mismatch",
-        "wrong-user": "unable to authenticate",
+        "wrong-key": "offers another host key",
+        "wrong-user": "does not let user nobody-here in with the key offered",
         "no-sudo": "a password is required",
         "black-hole": f"minion black-hole: {nobody}:22 (does not answer within 15 s|cannot be reached)",
         "silent": f"minion silent: {known[control]['host']}:2222 does not answer within 15 s",

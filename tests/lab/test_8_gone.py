@@ -73,7 +73,6 @@ def renamed(made: Done, tmp_path_factory: pytest.TempPathFactory, request: pytes
     path.write_text(yaml.safe_dump(inventory))
     up = project.pulumi("up", "--yes")
     try:
-        # Renaming it has moved its pod to another minion.
         yield Minion(project=project, name=name, pod=pod_on(lab, name), clients=clients, up=up)
     finally:
         fault("start", name)

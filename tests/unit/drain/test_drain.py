@@ -32,6 +32,7 @@ class Api:
     deleted: dict[str, float] = field(default_factory=dict)
     selectors: list[str] = field(default_factory=list)
     refusal: str = ""
+    annotations: dict[str, str] = field(default_factory=dict)
     #: Bodies by node.
     patches: dict[str, object] = field(default_factory=dict)
 
@@ -65,7 +66,8 @@ def handler(api: Api) -> type[BaseHTTPRequestHandler]:
                 self.reply(403, {"message": api.refusal})
             elif url.path.startswith("/api/v1/nodes/"):
                 ready = {"conditions": [{"type": "Ready", "status": str(api.nodes.get(name))}]}
-                self.reply(*(200, {"status": ready}) if name in api.nodes else (404, {"message": "no"}))
+                found = {"metadata": {"annotations": api.annotations}, "status": ready}
+                self.reply(*(200, found) if name in api.nodes else (404, {"message": "no"}))
             else:
                 query = parse_qs(url.query)
                 api.selectors.append(query["labelSelector"][0])
@@ -149,6 +151,20 @@ def test_the_farms_marks_come_off_the_node_first(api: Api, directory: Path, caps
     gone = {"farm/mounted.dev": None, "farm/generation.dev": None}
     assert api.patches == {"minion-1": {"metadata": {"labels": gone, "annotations": gone}}}
     assert set(api.deleted) == {"php-a"}
+
+
+@pytest.mark.parametrize(
+    ("annotated", "drained"), [({}, True), ({"farm/minion": "web-1"}, True), ({"farm/minion": "web-2"}, False)]
+)
+def test_a_node_that_is_another_minion_by_now_is_left_alone(
+    annotated: dict[str, str], drained: bool, api: Api, directory: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As after a minion was renamed: the new name's label is on the same node."""
+    api.annotations = annotated
+    done = drain(directory, capsys, "--unlabel", "farm/mounted.dev", "--while", "farm/minion=web-1")
+    assert done.status == 0
+    assert (bool(api.deleted), bool(api.patches)) == (drained, drained)
+    assert ("note: node minion-1 is minion web-2 by now, so it is not drained" in done.err) is not drained
 
 
 def test_a_node_that_is_gone_is_not_made_anew(api: Api, directory: Path, capsys: pytest.CaptureFixture[str]) -> None:
