@@ -28,5 +28,10 @@ def module(*words: str) -> str:
 
 def cluster_words(cluster: Cluster) -> tuple[str, ...]:
     """The options that name a command's cluster and namespace."""
+    return (*kubeconfig_words(cluster), "--namespace", cluster.namespace)
+
+
+def kubeconfig_words(cluster: Cluster) -> tuple[str, ...]:
+    """The options that name a command's cluster only."""
     context = () if cluster.context is None else ("--context", cluster.context)
-    return ("--kubeconfig", cluster.kubeconfig, *context, "--namespace", cluster.namespace)
+    return ("--kubeconfig", cluster.kubeconfig, *context)

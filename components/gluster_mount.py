@@ -13,6 +13,7 @@ from pulumi_kubernetes.meta.v1 import ObjectMetaPatchArgs
 
 from components import labels
 from components.canary import Canary
+from components.commands import kubeconfig_words
 from components.failures import dependable
 from components.farm import Farm
 from components.remote_script import RemoteScript
@@ -116,7 +117,8 @@ class GlusterMount(pulumi.ComponentResource):
         words = ("connectors.reach", "--minion", entry_of(minion), "--before", digest)
         return farm.deployer_command(
             f"{name}-{minion.name}-reach",
-            *(() if is_down else (*words, "--node", minion.node, *farm.cluster_words())),
+            # Nodes are in no namespace: another one is no reason to run again.
+            *(() if is_down else (*words, "--node", minion.node, *kubeconfig_words(farm))),
             ignore_changes=_NOT_LOOKED_AT_WHILE_DOWN if is_down else (),
             parent=self,
         )

@@ -175,9 +175,10 @@ def main(words: Sequence[str] | None = None) -> int:
     parser.add_argument("--before", default="", help="what is to be done there: another one is another look")
     parser.add_argument("--node", help="the Kubernetes node that the minion must be")
     add_cluster_options(parser, required=False)
+    parser.set_defaults(namespace="default")
     options = parser.parse_args(words)
-    if options.node and not (options.kubeconfig and options.namespace):
-        parser.error("--node needs --kubeconfig and --namespace")
+    if options.node and not options.kubeconfig:
+        parser.error("--node needs --kubeconfig")
     try:
         name = reach(options.minion)
         if options.node and (warning := verify(options.minion, options.node, lambda: chosen_cluster(options))):

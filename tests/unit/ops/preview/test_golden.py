@@ -18,7 +18,7 @@ VERDICTS = {
     "minion-added": "## 7 changes: stack `dev`",
     "minion-removed": "## DESTRUCTIVE: stack `dev`, 7 changes",
     "minion-renamed": "## DESTRUCTIVE: stack `dev`, 11 changes",
-    "minion-moved": "## DESTRUCTIVE: stack `dev`, 9 changes",
+    "minion-moved": "## DESTRUCTIVE: stack `dev`, 10 changes",
     "image": "## 3 changes: stack `dev`",
     "scaled": "## 3 changes: stack `dev`",
     "volume": "## DESTRUCTIVE: stack `dev`, 10 changes",
