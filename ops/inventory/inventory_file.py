@@ -10,7 +10,6 @@ import copy
 import io
 import os
 import tempfile
-from collections import Counter
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
@@ -69,6 +68,7 @@ class InventoryFile:
             self._document = _yaml().load(text)
         except (YAMLError, ValueError, RecursionError) as error:
             raise OpsError(f"{path} cannot be changed in place ({str(error).splitlines()[0]}); write it anew") from None
+        trailing.restore(self._document["minions"], text)
         self._yaml = _yaml(offset=_offset(self._document["minions"]))
 
     @classmethod
@@ -148,8 +148,7 @@ class InventoryFile:
                 shared: CommentedMap = machine["bastion"]
                 return shared
         made = CommentedMap({key: _scalar(value[key]) for key in _KEYS if key in value})
-        # In lines, not in braces: behind braces ruamel.yaml loses a comment when it reads the file.
-        made.fa.set_block_style()
+        made.fa.set_flow_style()
         taken = {it.anchor.value for it in _mappings(self._document) if it.anchor.value}
         numbered = (f"{_ANCHOR}-{number}" for number in range(2, len(taken) + 3))
         made.yaml_set_anchor(next(it for it in (_ANCHOR, *numbered) if it not in taken))
@@ -168,21 +167,7 @@ class InventoryFile:
         _accept(self.path, text, raw, troubles)
         if raw != self._raw:
             raise OpsError(f"{self.path} cannot be changed in place without changing more of it; write it anew")
-        if self.changed and (lost := self._lost()):
-            raise OpsError(
-                f"{self.path} cannot be changed in place without losing its comment {lost!r}; write the bastion before"
-                " it in lines of its own instead of in braces"
-            )
         return text
-
-    def _lost(self) -> str:
-        """A comment that ruamel.yaml lost when it read the file, or ''. It does, behind a mapping in braces."""
-        if not self._before:
-            return ""
-        written = io.StringIO()
-        _yaml().dump(_yaml().load(self._found), written)
-        kept = _comments(written.getvalue())
-        return next((it for it, count in _comments(self._found).items() if count > kept[it]), "")
 
     @property
     def changed(self) -> bool:
@@ -232,11 +217,6 @@ def _yaml(offset: int = 2) -> YAML:
     yaml.width = _WIDTH
     yaml.indent(mapping=2, sequence=offset + 2, offset=offset)
     return yaml
-
-
-def _comments(text: str) -> Counter[str]:
-    """The comments that have a line of their own."""
-    return Counter(line for it in text.splitlines() if (line := it.strip()).startswith("#"))
 
 
 def _offset(items: CommentedSeq) -> int:

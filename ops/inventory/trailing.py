@@ -49,6 +49,25 @@ def put(items: CommentedSeq, index: int, lines: str) -> None:
         items.ca.items.setdefault(index + 1, [None, None, None, None])[_BEFORE] = token
 
 
+def restore(items: CommentedSeq, text: str) -> None:
+    """Put back what ruamel.yaml loses when it reads ``text``: the comment before an entry in braces.
+
+    It does so where that entry has a comment in its own line, and the one before it ends in braces or an alias.
+    """
+    lines = text.splitlines(keepends=True)
+    for index in range(1, 0 if items.fa.flow_style() else len(items)):
+        held = items.ca.items.get(index)
+        if not (held and isinstance(items[index], CommentedMap) and items[index].fa.flow_style()):
+            continue
+        end = begin = items.lc.item(index)[0]
+        while begin and lines[begin - 1].strip().startswith("#"):
+            begin -= 1
+        if kept := take(items, index - 1):
+            put(items, index - 1, kept)
+        elif begin < end:
+            put(items, index - 1, "".join(lines[begin:end]))
+
+
 def put_first(mapping: CommentedMap, key: str, lines: str) -> None:
     """Put lines between ``key`` and the first entry of its list."""
     if lines:

@@ -123,9 +123,9 @@ def test_bastions_that_are_alike_are_written_once() -> None:
     for name, host in (("a", "gate"), ("b", "gate"), ("c", "other"), ("d", "other"), ("e", "gate")):
         file.add({"name": name, "host": name, "bastion": {"host": host, "user": "jump"}})
     assert [line for line in file.text().splitlines() if "bastion" in line] == [
-        "    bastion: &bastion",
+        "    bastion: &bastion {host: gate, user: jump}",
         "    bastion: *bastion",
-        "    bastion: &bastion-2",
+        "    bastion: &bastion-2 {host: other, user: jump}",
         "    bastion: *bastion-2",
         "    bastion: *bastion",
     ]
@@ -208,15 +208,18 @@ def test_any_bytes_as_a_file_are_read_as_they_are_or_refused_with_words(content:
         assert "new-1" in file.text()
 
 
-def test_a_comment_that_would_be_lost_is_named_and_nothing_is_changed() -> None:
-    """ruamel.yaml loses it when it reads the file."""
-    bastion = "    bastion: {host: gate-1, user: jump}\n"
-    first = f"  - name: b\n    host: 10.0.0.2\n    hostKey: {host_key('b')}\n{bastion}"
+@pytest.mark.parametrize("bastion", ["{host: gate-1, user: jump}", "*gate"], ids=["braces", "alias"])
+def test_a_comment_that_ruamel_loses_when_it_reads_the_file_stays(bastion: str) -> None:
+    first = f"  - name: b\n    host: 10.0.0.2\n    hostKey: {host_key('b')}\n    bastion: {bastion}\n"
     last = f"  - {{name: c, host: 10.0.0.3, hostKey: {host_key('c')}}}   # of c\n"
-    file = opened(f"minions:\n{first}  # before c\n{last}")
-    file.set(0, "port", 23)
-    with pytest.raises(OpsError, match="cannot be changed in place without losing its comment '# before c'; write the"):
-        file.text()
+    anchor = " &gate" if bastion == "*gate" else ""
+    gate = f"    bastion:{anchor}\n      host: gate\n      user: jump\n"
+    zero = f"  - name: a\n    host: 10.0.0.1\n{gate}    hostKey: {host_key('a')}\n"
+    text = f"minions:\n{zero}{first}  # before c\n  # and more\n{last}"
+    file = opened(text)
+    assert file.text() == text
+    file.set(1, "port", 23)
+    assert "  # before c\n  # and more\n  - {name: c" in file.text()
 
 
 EDITS = st.lists(
