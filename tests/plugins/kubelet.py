@@ -38,8 +38,10 @@ class Kubelet:
         from kubernetes.watch import Watch  # noqa: PLC0415
 
         watch: Any = Watch
-        for event in watch().stream(self._api.list_pod_for_all_namespaces, timeout_seconds=60):
-            # The pod may be gone or changed by now: a later event shows it as it is then.
+        for event in watch().stream(
+            self._api.list_pod_for_all_namespaces, timeout_seconds=20, _request_timeout=(5, 30)
+        ):
+            # The pod may be gone or changed by now: a later event, or the next watch, shows it as it is then.
             with contextlib.suppress(ApiException):
                 if event["type"] != "DELETED":
                     self._treat(event["object"])
@@ -47,12 +49,14 @@ class Kubelet:
     def _treat(self, pod: Any) -> None:
         name, namespace = pod.metadata.name, pod.metadata.namespace
         if pod.metadata.deletion_timestamp:
-            self._api.delete_namespaced_pod(name, namespace, grace_period_seconds=0)
+            self._api.delete_namespaced_pod(name, namespace, grace_period_seconds=0, _request_timeout=10)
         elif not pod.spec.node_name:
             binding = {"metadata": {"name": name}, "target": {"kind": "Node", "name": NODE}}
-            self._api.create_namespaced_pod_binding(name, namespace, binding, _preload_content=False)
+            self._api.create_namespaced_pod_binding(
+                name, namespace, binding, _preload_content=False, _request_timeout=10
+            )
         elif not pod.status.conditions or all(entry.type != "Ready" for entry in pod.status.conditions):
-            self._api.patch_namespaced_pod_status(name, namespace, {"status": self._status(pod)})
+            self._api.patch_namespaced_pod_status(name, namespace, {"status": self._status(pod)}, _request_timeout=10)
 
     def _status(self, pod: Any) -> dict[str, Any]:
         broken = pod.spec.containers[0].image == BROKEN
