@@ -13,7 +13,7 @@ from checks.cluster import Pod, controller
 from checks.errors import CheckError
 from checks.evidence import evidence
 from checks.http import ask
-from checks.stuck import Watch, unfit
+from checks.stuck import Watch
 from checks.witness import witness
 from connectors.cluster import Cluster, TroubledError, UnreachableError
 from settings import Minion
@@ -56,7 +56,7 @@ class Gate:
                 faults = [_unready(pod) for pod in found]
             if len(found) == self.pods and not any(faults):
                 return {pod.name: pod.node for pod in found}
-            hopeless = stuck.verdict(found) or await asyncio.to_thread(unfit, cluster, found)
+            hopeless = await asyncio.to_thread(stuck.verdict, cluster, found)
             if hopeless or self._all_ready(found) or time.monotonic() > until:
                 raise CheckError(await asyncio.to_thread(self._failure, cluster, found, faults, hopeless))
             await asyncio.sleep(_EVERY_SECONDS)

@@ -10,18 +10,28 @@ from checks.cluster import Pod
 from cluster.quota import needed_by_pods, quantity, shown
 from connectors.cluster import Cluster, ClusterError
 
+#: Minions in a message.
+_MOST = 3
+
 
 class Watch:
-    """Notes since when every new pod is stuck: its image cannot be had, or its container ends again and again."""
+    """Notes since when every new pod is stuck, and whether a minion could take one.
+
+    A pod is stuck if its image cannot be pulled or its container ends again and again.
+    """
 
     def __init__(self, *, seconds: float, pods: int) -> None:
         """``seconds`` is how long ``pods``, all that there are to be, may be stuck."""
         self._seconds = seconds
         self._pods = pods
         self._since: float | None = None
+        self._fits = False
 
-    def verdict(self, found: Sequence[Pod]) -> str:
+    def verdict(self, cluster: Cluster, found: Sequence[Pod]) -> str:
         """Why waiting is over, or ''."""
+        return self._stuck(found) or self._unfit(cluster, found)
+
+    def _stuck(self, found: Sequence[Pod]) -> str:
         if len(found) < self._pods or not all(pod.stuck for pod in found):
             self._since = None
             return ""
@@ -32,28 +42,25 @@ class Watch:
         reasons = ", ".join(dict.fromkeys(pod.stuck for pod in found))
         return f"no pod can start: {reasons} for {self._seconds:g} s (php.stuckTimeout)"
 
+    def _unfit(self, cluster: Cluster, found: Sequence[Pod]) -> str:
+        """Why no minion could ever take an unscheduled pod of these, or ''. All are alike, so one that fits is enough.
 
-def unfit(cluster: Cluster, found: Sequence[Pod]) -> str:
-    """Why no minion could ever take an unscheduled pod of these, or ''.
-
-    What other pods use is left out: it may become free. Without the right to list nodes nothing is known.
-    """
-    pod = next((pod for pod in found if pod.unscheduled), None)
-    if pod is None:
-        return ""
-    try:
-        nodes = cluster.ask("the nodes", cluster.core.list_node)["items"]
-    except ClusterError:
-        return ""
-    wanted = (pod.spec.get("nodeSelector") or {}).items()
-    minions = [node for node in nodes if wanted <= (node["metadata"].get("labels") or {}).items()]
-    lacks = [next(_lacking(pod.spec, node), "") for node in minions]
-    if not minions or not all(lacks):
-        return ""
-    return f"no minion could ever take pod {pod.name}: {'; '.join(lacks[:_MOST])}. Ask for less in php.resources"
-
-
-_MOST = 3
+        What other pods use is left out: it may become free. Without the right to list nodes nothing is known.
+        """
+        pod = next((pod for pod in found if pod.unscheduled), None)
+        if pod is None or self._fits:
+            return ""
+        try:
+            nodes = cluster.ask("the nodes", cluster.core.list_node)["items"]
+        except ClusterError:
+            return ""
+        wanted = (pod.spec.get("nodeSelector") or {}).items()
+        minions = [node for node in nodes if wanted <= (node["metadata"].get("labels") or {}).items()]
+        lacks = [next(_lacking(pod.spec, node), "") for node in minions]
+        if not minions or not all(lacks):
+            self._fits = bool(minions)
+            return ""
+        return f"no minion could ever take pod {pod.name}: {'; '.join(lacks[:_MOST])}. Ask for less in php.resources"
 
 
 def _lacking(spec: Mapping[str, Any], node: Mapping[str, Any]) -> Iterator[str]:
