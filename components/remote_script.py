@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from connectors.login_shell import announced, check_words, command_line
+from connectors.login_shell import announced, as_root, check_words, command_line
 
 _SCRIPTS = Path(__file__).with_name("scripts")
 _READ_WHOLE = 'GLUSTERFARM_SCRIPT=$(cat) && eval "$GLUSTERFARM_SCRIPT"'
@@ -61,20 +61,15 @@ class RemoteScript:
 
         One stdin serves create, update and delete, so the text is in the state once per copy, not per verb.
         """
-        return command_line(*_root(sudo), "sh", "-s", "--", verb, *args)
+        return command_line(*as_root(sudo=sudo), "sh", "-s", "--", verb, *args)
 
     def resident(self, verb: str, *args: str, sudo: bool) -> str:
         """Like `over_stdin`, for a script that may leave itself on the minion: it finds its text in a variable.
 
         It is read whole before any of it runs.
         """
-        return command_line(*_root(sudo), "sh", "-c", _READ_WHOLE, self.name, verb, *args)
+        return command_line(*as_root(sudo=sudo), "sh", "-c", _READ_WHOLE, self.name, verb, *args)
 
     def inline(self, verb: str, *args: str, sudo: bool) -> str:
         """Give the announced command line that carries the script itself: stdin is free for data."""
-        return announced(*_root(sudo), "sh", "-c", self.text, self.name, verb, *args)
-
-
-def _root(sudo: bool) -> tuple[str, ...]:
-    # -n: without the right to run sudo this must fail, never wait for a password nobody can type.
-    return ("sudo", "-n") if sudo else ()
+        return announced(*as_root(sudo=sudo), "sh", "-c", self.text, self.name, verb, *args)

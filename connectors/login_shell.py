@@ -56,6 +56,12 @@ def announced(*words: str) -> str:
     return _join((*root, *_ANNOUNCER, *_encoded(program)))
 
 
+def as_root(*, sudo: bool) -> tuple[str, ...]:
+    """Give the words before a program's own that have root run it; with ``sudo`` the user is another one."""
+    # -n: without the right to run sudo this must fail, never wait for a password nobody can type.
+    return _SUDO if sudo else ()
+
+
 def is_announced(line: str) -> bool:
     """Whether ``line`` was made by `announced`."""
     return _ANNOUNCE in line

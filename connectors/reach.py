@@ -26,7 +26,7 @@ from typing import Any
 from cluster import identity
 from connectors.cluster import Cluster, ClusterError, add_cluster_options, chosen_cluster
 from connectors.ending import end
-from connectors.login_shell import announced
+from connectors.login_shell import announced, as_root
 
 TIMEOUT_SECONDS = 15
 _GREETING = b"SSH-"
@@ -84,8 +84,7 @@ def verify(entry: str, node: str, cluster: Callable[[], Cluster]) -> str:
         connection = await ssh.connect(minion, timeout=TIMEOUT_SECONDS)
         async with connection:
             # As the mount will be run: what the login or sudo has against that is an error before anything changes.
-            sudo = () if minion.user == "root" else ("sudo", "-n")
-            question = announced(*sudo, "sh", "-c", identity.QUESTION)
+            question = announced(*as_root(sudo=minion.user != "root"), "sh", "-c", identity.QUESTION)
             answer = await ssh.run(connection, question, timeout=TIMEOUT_SECONDS)
         return identity.Machine.of(answer.stdout.decode("utf-8", errors="replace"), minion.host)
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import NoReturn
 from xml.etree import ElementTree
 
-from connectors.login_shell import announced
+from connectors.login_shell import announced, as_root
 from connectors.ssh import ConnectError, connect, run
 from ops.endpoints import Endpoint, endpoint_of
 from ops.look import CONNECT_SECONDS, first_line
@@ -52,9 +52,8 @@ async def clients_of(minion: Minion, mount: Mount) -> tuple[Client, ...]:
 
 def command(mount: Mount) -> str:
     """The command line that asks the servers, the one first that the mount asks first."""
-    root = ("sudo", "-n") if mount.sudo else ()
     script = CLIENTS.read_text(encoding="utf-8")
-    return announced(*root, "sh", "-c", script, "clients", mount.volume, *mount.servers)
+    return announced(*as_root(sudo=mount.sudo), "sh", "-c", script, "clients", mount.volume, *mount.servers)
 
 
 def read(xml: bytes) -> tuple[Client, ...]:

@@ -10,7 +10,7 @@ from typing import Any
 
 import asyncssh
 
-from connectors.login_shell import announced
+from connectors.login_shell import announced, as_root
 from connectors.ssh import ConnectError, NotRunError, Result, run
 from ops.endpoints import Connection, connection_of
 from ops.recorded import Mount
@@ -62,8 +62,9 @@ def unreached(minion: str, error: ConnectError) -> Unseen:
 
 def command(mount: Mount) -> str:
     """The command line that compares; the recorded script travels on its stdin."""
-    root = ("sudo", "-n") if mount.sudo else ()
-    return announced(*root, "sh", "-c", COMPARE.read_text(encoding="utf-8"), "compare", *mount.arguments)
+    return announced(
+        *as_root(sudo=mount.sudo), "sh", "-c", COMPARE.read_text(encoding="utf-8"), "compare", *mount.arguments
+    )
 
 
 def _seen(result: Result) -> Seen | Unseen:
