@@ -94,22 +94,25 @@ def active_cluster(kubeconfig: Any, context: Any, cluster: Any) -> dict[str, Any
     if kubeconfig is None:
         return None
     found = load(kubeconfig)
-    contexts = {entry.get("name"): entry.get("context") or {} for entry in found.get("contexts") or []}
-    clusters = {entry.get("name"): entry.get("cluster") for entry in found.get("clusters") or []}
-    chosen = contexts.get(context or found.get("current-context"))
-    if chosen is None:
-        return None
-    result: dict[str, Any] | None = clusters.get(cluster or chosen.get("cluster"))
-    return result
+    chosen = _context(found, context)
+    return None if chosen is None else _named(found, "cluster", cluster or chosen.get("cluster"))
 
 
 def active_user(kubeconfig: Any, context: Any) -> dict[str, Any] | None:
     """The user that a kubeconfig logs in as; None when it names none."""
     found = load(kubeconfig)
+    return _named(found, "user", (_context(found, context) or {}).get("user"))
+
+
+def _context(found: dict[str, Any], context: Any) -> dict[str, Any] | None:
+    """The context of that name, else the current one; None when there is none."""
     contexts = {entry.get("name"): entry.get("context") or {} for entry in found.get("contexts") or []}
-    users = {entry.get("name"): entry.get("user") for entry in found.get("users") or []}
-    result: dict[str, Any] | None = users.get(contexts.get(context or found.get("current-context"), {}).get("user"))
-    return result
+    return contexts.get(context or found.get("current-context"))
+
+
+def _named(found: dict[str, Any], kind: str, name: Any) -> dict[str, Any] | None:
+    """A kubeconfig's entry of a kind, "cluster" or "user"; None when it has none of that name."""
+    return {entry.get("name"): entry.get(kind) for entry in found.get(f"{kind}s") or []}.get(name)
 
 
 def default_namespace(config: Config) -> str:
