@@ -9,10 +9,13 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
+
+import pytest
 
 from publisher.history import Record, parse_log
 from publisher.jury import Jury
@@ -156,6 +159,17 @@ class PublishedSite:
         write_tree(scratch, tree)
         assert Manifest.of(scratch) == manifest
         return tree
+
+
+@contextmanager
+def unpublished(directory: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[PublishedSite]:
+    """A volume that nobody has published to yet, on two minions."""
+    volume = directory / "mnt"
+    volume.mkdir(mode=0o755)
+    with Loopback(directory) as loopback:
+        monkeypatch.setenv("GLUSTERFARM_SSH_PRIVATE_KEY", loopback.private_key)
+        minions = [loopback.minion(name, volume) for name in ("minion-1", "minion-2")]
+        yield PublishedSite(directory=directory, volume=volume, minions=minions, loopback=loopback)
 
 
 def stale(command: str) -> str:

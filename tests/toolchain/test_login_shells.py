@@ -13,8 +13,7 @@ import pytest
 from components.remote_script import RemoteScript
 from connectors.login_shell import MARK, announced, command_line
 from tests.support.login_shells import csh, fish, posix
-from tests.support.site import ONE, PublishedSite
-from tests.support.sshd import Loopback
+from tests.support.site import ONE, PublishedSite, unpublished
 
 MODELS = {"dash": posix, "bash": posix, "fish": fish, "tcsh": csh, "bsd-csh": csh}
 #: What some shell treats in its own way, and what may follow or precede it.
@@ -37,12 +36,8 @@ def shell(request: pytest.FixtureRequest) -> str:
 @pytest.fixture
 def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[PublishedSite]:
     """A volume that nobody has published to yet, on two minions."""
-    volume = tmp_path / "mnt"
-    volume.mkdir(mode=0o755)
-    with Loopback(tmp_path) as loopback:
-        monkeypatch.setenv("GLUSTERFARM_SSH_PRIVATE_KEY", loopback.private_key)
-        minions = [loopback.minion(name, volume) for name in ("minion-1", "minion-2")]
-        yield PublishedSite(directory=tmp_path, volume=volume, minions=minions, loopback=loopback)
+    with unpublished(tmp_path, monkeypatch) as made:
+        yield made
 
 
 def said(shell: str, line: str, text: str = "") -> str:
