@@ -51,7 +51,7 @@ def ssh(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SshServer]:
         yield server
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")  # it is stopped when these tests are over, and costs the others nothing
 def cluster(tmp_path_factory: pytest.TempPathFactory, toolchain: Toolchain) -> Iterator[ControlPlane]:
     """A real API server with a few controllers; pods become ready, those of the image BROKEN never do."""
     directory = tmp_path_factory.mktemp("cluster")

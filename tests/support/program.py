@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 import shlex
+import shutil
 import sys
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from types import MappingProxyType
 from typing import Final
@@ -59,6 +61,38 @@ def _cli() -> Path:
     return builds.pulumi(lambda: sys.exit("the CLI is not built: `make up` builds it")).path / "pulumi"
 
 
+def _environment(home: Path, state: Path) -> dict[str, str]:
+    return {
+        "HOME": str(home),
+        "PATH": os.environ["PATH"],
+        "PULUMI_HOME": str(home),
+        "PULUMI_BACKEND_URL": f"file://{state}",
+        "PULUMI_CONFIG_PASSPHRASE": "tests",
+        "PULUMI_SKIP_UPDATE_CHECK": "true",
+        "PULUMI_STACK": "dev",
+    }
+
+
+@cache
+def _new_stack() -> tempfile.TemporaryDirectory[str]:
+    """A project, a home and a state whose stack ``dev`` is empty. One serves all tests of a process."""
+    made = tempfile.TemporaryDirectory()
+    directory, home, state = (Path(made.name) / name for name in ("project", "home", "state"))
+    for path in (directory, state):
+        path.mkdir()
+    (directory / "Pulumi.yaml").symlink_to(CHECKOUT / "Pulumi.yaml")
+    install(home, home / "bin", Path(sys.executable))
+    Program(files=StackFiles(directory=directory), environment=_environment(home, state)).pulumi("stack", "init", "dev")
+    return made
+
+
+def _copy_of_new_stack(directory: Path, home: Path, state: Path) -> None:
+    new = Path(_new_stack().name)
+    shutil.copy(new / "project" / "Pulumi.dev.yaml", directory)
+    shutil.copytree(new / "home", home)
+    shutil.copytree(new / "state", state)
+
+
 @contextmanager
 def program(*, doubles: Mapping[str, str] = NO_HANDS, secret: bool = False) -> Iterator[Program]:
     """The program with a new stack of three minions; ``secret``: its key is a secret of the configuration."""
@@ -68,28 +102,14 @@ def program(*, doubles: Mapping[str, str] = NO_HANDS, secret: bool = False) -> I
         for name in _PROGRAM:
             (directory / name).symlink_to(CHECKOUT / name)
         (directory / ".venv").symlink_to(sys.prefix)
-        home = Path(temporary) / "home"
-        install(home, home / "bin", Path(sys.executable))
+        home, state = Path(temporary) / "home", Path(temporary) / "state"
+        _copy_of_new_stack(directory, home, state)
         for its in PROGRAMS:
             if double := doubles.get(its.name):
                 argv = shlex.join([sys.executable, "-m", "tests.support.handless", double])
                 script = home / "plugins" / its.directory / its.file
                 script.write_text(f'#!/bin/sh\nPYTHONPATH={shlex.quote(str(CHECKOUT))} exec {argv} "$@"\n')
-        state = Path(temporary) / "state"
-        state.mkdir()
-        made = Program(
-            files=StackFiles(directory=directory),
-            environment={
-                "HOME": str(home),
-                "PATH": os.environ["PATH"],
-                "PULUMI_HOME": str(home),
-                "PULUMI_BACKEND_URL": f"file://{state}",
-                "PULUMI_CONFIG_PASSPHRASE": "tests",
-                "PULUMI_SKIP_UPDATE_CHECK": "true",
-                "PULUMI_STACK": "dev",
-            },
-        )
-        made.pulumi("stack", "init", "dev")
+        made = Program(files=StackFiles(directory=directory), environment=_environment(home, state))
         if secret:
             made.pulumi("config", "set", "--secret", "sshPrivateKey", "--", private_key())
         yield made
