@@ -36,9 +36,8 @@ class Verb(Protocol):
         """Do it; give the exit status. Raises OpsError when nothing could be said."""
 
 
-def main(words: Sequence[str] | None = None) -> int:
-    """Run a verb; give the exit status."""
-    words = sys.argv[1:] if words is None else words
+def parsed(words: Sequence[str]) -> tuple[Verb, argparse.Namespace]:
+    """The verb's module and its options. Wrong usage ends the process with status 2."""
     parser = argparse.ArgumentParser(prog="python -m ops", description="Look after a farm that is up.")
     verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
     chosen: Verb | None = None
@@ -49,8 +48,14 @@ def main(words: Sequence[str] | None = None) -> int:
             chosen.options(its)
     options = parser.parse_args(words)
     assert chosen  # noqa: S101 (argparse has ended the program for any other word)
+    return chosen, options
+
+
+def main(words: Sequence[str] | None = None) -> int:
+    """Run a verb; give the exit status."""
+    verb, options = parsed(sys.argv[1:] if words is None else words)
     try:
-        return chosen.run(options)
+        return verb.run(options)
     except OpsError as error:
         print(f"error: {error}", file=sys.stderr)
     except KeyboardInterrupt:
