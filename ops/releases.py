@@ -55,7 +55,7 @@ def options(parser: argparse.ArgumentParser) -> None:
     """The verb's options."""
     add_stack_option(parser)
     parser.add_argument("--json", action="store_true", help="one JSON object on stdout")
-    parser.epilog = "Exit status: 0 told, 2 could not look. What each column means: docs/operations.md."
+    parser.epilog = "Exit status: 0 told, 2 could not look. What each column means: docs/publishing.md."
 
 
 def run(options: argparse.Namespace) -> int:
