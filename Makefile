@@ -3,13 +3,11 @@ PYTHON := .venv/bin/python
 SYSTEM_PYTHON ?= python3
 TESTS_FAST := tests/unit tests/scripts
 PARTS := $(SYSTEM_PYTHON) -m tests.support.parts
-# tests/support/scheduling.py distributes them.
-# The first test of each of the lab's two processes waits for `make up`, which on a new machine builds the toolchain.
-PATIENT := -o timeout=2700
+# tests/support/scheduling.py distributes them. The lab's tests come first, because they take longest.
 SIDE_BY_SIDE := -n auto --maxprocesses 8
 
 .DEFAULT_GOAL := help
-.PHONY: help venv venv-only up deploy down status check format test test-fast test-unit test-lab test-soak rehearse-pr bench-fanout bench-publish bench-serve lock
+.PHONY: help venv venv-only toolchain up deploy down status check format test test-fast test-unit test-lab test-soak rehearse-pr bench-fanout bench-publish bench-serve lock
 
 help:  ## list these commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -31,6 +29,9 @@ down:  ## remove everything but the built toolchain
 status:  ## what runs in the lab
 	@$(PYTHON) -m lab status
 
+toolchain:  ## only what the lab is built of; takes 10 to 25 minutes on a new machine, then nothing
+	@$(PYTHON) -m lab.toolchain
+
 venv-only:  ## only the virtual environment, on a host that is not to have a lab
 	@$(SYSTEM_PYTHON) -m lab.bootstrap --only-venv
 	@$(PYTHON) -m lab.toolchain.workflows --only-build
@@ -51,14 +52,13 @@ format:  ## let ruff rewrite what it can
 test:  ## everything that tests it, the lab included; ends with a table of what each part took
 	@GLUSTERFARM_PARTS=$$(mktemp) && export GLUSTERFARM_PARTS && trap 'rm -f "$$GLUSTERFARM_PARTS"' EXIT; \
 	$(PARTS) run venv make --no-print-directory venv && \
-	$(PARTS) run check make --no-print-directory check && { \
-	  $(PYTHON) -m pytest -n 2 $(PATIENT) tests/lab; lab=$$?; \
-	  $(PYTHON) -m pytest $(SIDE_BY_SIDE) tests/plugins tests/toolchain $(TESTS_FAST) && (exit $$lab); \
-	}; status=$$?; $(PARTS) table; exit $$status
+	$(PARTS) run check make --no-print-directory check && \
+	$(PARTS) run toolchain make --no-print-directory toolchain && \
+	  $(PYTHON) -m pytest $(SIDE_BY_SIDE) tests/lab tests/plugins tests/toolchain $(TESTS_FAST); \
+	status=$$?; $(PARTS) table; exit $$status
 
-test-lab: venv  ## the part that needs the lab or its toolchain
-	@$(PYTHON) -m pytest -n 2 $(PATIENT) tests/lab; lab=$$?; \
-	  $(PYTHON) -m pytest $(SIDE_BY_SIDE) tests/plugins tests/toolchain && exit $$lab
+test-lab: venv toolchain  ## the part that needs the lab or its toolchain
+	$(PYTHON) -m pytest $(SIDE_BY_SIDE) tests/lab tests/plugins tests/toolchain
 
 test-fast: venv check  ## the part that needs no lab
 	$(PYTHON) -m pytest $(SIDE_BY_SIDE) $(TESTS_FAST)

@@ -72,7 +72,7 @@ def report_of(made: Done) -> str:
     return made.out.partition("\n\n")[2]
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")  # the other tests of a process do not need the lab, and it takes processor time
 def made() -> Iterator[Done]:
     """What `make up` said. A lab that was not up before is taken down afterwards, and leaves nothing."""
 

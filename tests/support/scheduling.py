@@ -5,6 +5,8 @@ from __future__ import annotations
 from functools import cache
 from pathlib import Path
 
+import pytest
+from xdist.remote import Producer
 from xdist.scheduler import LoadScopeScheduling
 
 from tests.lab.side_by_side import process_of
@@ -14,6 +16,11 @@ _ROOT = Path(__file__).parents[2]
 
 class OneByOne(LoadScopeScheduling):  # type: ignore[misc]
     """Sends each test by itself, and each group to one worker. Not xdist's own "loadgroup": pytest 9.2 ignores it."""
+
+    def __init__(self, config: pytest.Config, log: Producer) -> None:
+        # Groups go out in the order of the command line, and not the largest first: the lab's two take longest.
+        config.option.loadscopereorder = False
+        super().__init__(config, log)
 
     def _split_scope(self, nodeid: str) -> str:
         path = nodeid.partition("::")[0]
