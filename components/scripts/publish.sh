@@ -317,20 +317,20 @@ write_as() { # TOKEN: enter the site as a writer of the deployment that holds th
 
 be_writer() { # TOKEN
     exec 8>>slots/writers
-    lock -s -n 8 || lost
+    lock -s -n 8 || lost "somebody waits for its writers to end"
     still_ours "$1"
 }
 
 still_ours() { # TOKEN
     read -r holder _ <slots/lock || holder=
-    [ "$holder" = "$1" ] || lost
+    [ "$holder" = "$1" ] || lost "the lock's file names ${holder:-nobody}"
     exec 9>>slots/lock
-    if lock -s -n 9; then lost; fi # nobody has it: our `hold` was given up on
+    if lock -s -n 9; then lost "nobody holds it"; fi # our `hold` was given up on
     exec 9>&-
 }
 
-lost() {
-    fail "this deployment no longer holds the lock of $mount/$site" "run again"
+lost() { # WHY
+    fail "this deployment no longer holds the lock of $mount/$site: $1" "run again"
 }
 
 next_slot() { # SLOT: refuse to touch what is live or previous
