@@ -28,7 +28,14 @@ from typing import Any
 import pytest
 
 #: Modules with sites, stacks and ports of their own.
-BESIDE = ("test_1_first_up", "test_8_two_stacks", "test_9_publishing", "test_9_rehearsal", "test_9_software")
+BESIDE = (
+    "test_1_first_up",
+    "test_8_old_farm",
+    "test_8_two_stacks",
+    "test_9_publishing",
+    "test_9_rehearsal",
+    "test_9_software",
+)
 RESOURCES = ("machines", "page")
 MARKERS = (
     "uses(*names): what the test needs as it is; other tests may use it too",
