@@ -20,10 +20,13 @@ The resource already exists in the cluster: its name is taken by an object that 
   - A resource was renamed in the program: give it an alias, so that it keeps its object.
   - The object is somebody else's: contribute single fields with a Patch resource (e.g. NodePatch).
   - The object shall become this stack's: `pulumi import` it, or set upsertExistingObjects on the provider."""
-_TAKEN = """field manager "{manager}" had an apply conflict: {error}
-
-Another manager owns these fields with other values. Leave them out here, have the other manager give them up, or set
-the annotation pulumi.com/patchForce: "true" to take them over."""
+_GUIDE = (
+    "https://www.pulumi.com/registry/packages/kubernetes/how-to-guides/"
+    "managing-resources-with-server-side-apply/#handle-field-conflicts-on-existing-resources"
+)
+_CONFLICT = """server-side apply field conflict detected, see {guide} for troubleshooting help
+The resource managed by field manager "{manager}" had an apply conflict: {error}"""
+"""The official program's text (pulumi-kubernetes 4.34, await.go: handleSSAErr); the error lists the fields."""
 
 
 class Applier:
@@ -148,7 +151,8 @@ class Applier:
             return await self._cluster.apply(kind, body, manager=manager, force=force, dry_run=dry_run)
         except RefusedError as error:
             if error.status == CONFLICT:
-                raise RefusedError(CONFLICT, _TAKEN.format(manager=manager, error=error), error.kind) from None
+                text = _CONFLICT.format(guide=_GUIDE, manager=manager, error=error)
+                raise RefusedError(CONFLICT, text, error.kind) from None
             raise
 
     async def _wait(self, resource: Resource, kind: Kind, live: Object, body: Object, timeout: float) -> Object:
