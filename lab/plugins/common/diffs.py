@@ -54,7 +54,7 @@ class Diff:
 
     @classmethod
     def by_path(cls, changes: dict[Path, Change], *, delete_before_replace: bool) -> Diff:
-        """A diff that lists the paths that replace, and nothing else: pulumi-kubernetes 4.34 (provider.go: Diff)."""
+        """A diff that lists the paths that replace, and nothing else: pulumi-kubernetes (provider.go: Diff)."""
         replaces = sorted(dotted(path) for path, change in changes.items() if change.replace)
         return cls(changes=changes, delete_before_replace=delete_before_replace, replaces=replaces)
 

@@ -157,7 +157,7 @@ class KubernetesProvider(Provider):
     async def _refused(self, resource: Resource, kind: Kind, refusal: RefusedError) -> NotReadyError:
         """A refused update as the official program reports it: the object is there, and is not as it is wanted.
 
-        So the state gets the new inputs, and the next `up` tries again whatever the program then says (provider.go:
+        So the state has the failure, and the next `up` updates the object whatever the program says then (provider.go:
         Update). Raises ProviderError when the object is gone.
         """
         try:
