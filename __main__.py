@@ -1,9 +1,13 @@
 """The farm of one stack: each step takes what the one before it proved."""
 
+# ruff: noqa: E402 - an interrupt may come while the rest is imported
+from components.failures import end_quietly_when_interrupted
+
+end_quietly_when_interrupted()
+
 import pulumi
 
 from components.content_sync import ContentSync
-from components.failures import end_quietly_when_interrupted
 from components.farm import Farm
 from components.gluster_mount import GlusterMount
 from components.local_content import LocalContent
@@ -13,7 +17,6 @@ from components.survey import survey
 from components.web_service import WebService
 from settings import load
 
-end_quietly_when_interrupted()
 settings = load()
 local = LocalContent.read(settings.content, settings.shared)
 farm = Farm.of(settings, survey(settings, local, pods="php", service="web"))

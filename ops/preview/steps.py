@@ -258,9 +258,15 @@ def _steps(steps: list[_Step], scrub: Scrub) -> Iterator[Step]:
             old=_inputs(step.old, scrub, urn),
             new=None if op is Op.DELETE else _inputs(step.new, scrub, urn),
             paths=tuple(sorted(step.detailed or {})),
-            reasons=tuple(step.reasons or ()),
+            reasons=tuple(step.reasons or _triggers(step)),
             deleted_first=op is Op.REPLACE and ops[0] is Op.DELETE,
         )
+
+
+def _triggers(step: _Step) -> list[str]:
+    """The triggers of a command that replace it; Pulumi does not list those as reasons (pulumi-command 1.2.1)."""
+    replacing = (path for path, it in (step.detailed or {}).items() if it.kind.endswith("-replace"))
+    return sorted(path for path in replacing if path.startswith("triggers["))
 
 
 def _place(urn: str) -> tuple[int, str, Natural]:

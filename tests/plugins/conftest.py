@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from lab.plugins.install import install
+from lab.plugins.install import VARIABLE, install
 from lab.steps import Steps
 from lab.toolchain import Toolchain, ensure, missing
 from tests.plugins import control_plane, ssh_server
@@ -43,6 +43,18 @@ def template(tmp_path_factory: pytest.TempPathFactory, toolchain: Toolchain, hom
 def project(template: Project, tmp_path: Path) -> Project:
     """An empty project with a stack of its own."""
     return copy(template, tmp_path / "project")
+
+
+@pytest.fixture
+def own(project: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
+    """A project whose engine has the lab's own programs, whichever it would use here."""
+    home = tmp_path / "own-home"
+    monkeypatch.delenv(VARIABLE, raising=False)
+    monkeypatch.setenv("HOME", str(tmp_path / "nobody"))
+    lines = install(home, tmp_path / "bin", Path(sys.executable))
+    assert all("the lab's own" in line for line in lines)
+    project.environment |= {"PULUMI_HOME": str(home)}
+    return project
 
 
 @pytest.fixture(scope="session")

@@ -9,7 +9,7 @@ import shutil
 import subprocess
 import sys
 import textwrap
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -61,6 +61,8 @@ class Planned:
     op: str
     diff: Mapping[str, str]
     """Kind of change by property path."""
+    reasons: Sequence[str] = ()
+    """Its `replaceReasons`."""
 
 
 @dataclass(kw_only=True)
@@ -129,7 +131,7 @@ class Project:
             diff = {path: change["kind"] for path, change in (step.get("detailedDiff") or {}).items()}
             if step["op"] not in ("same", "read", "refresh") and step["urn"].split("::")[2] != "pulumi:pulumi:Stack":
                 operation = "replace" if "replace" in step["op"] or name in planned else step["op"]
-                planned[name] = Planned(op=operation, diff=diff)
+                planned[name] = Planned(op=operation, diff=diff, reasons=sorted(step.get("replaceReasons") or []))
         return planned
 
     def preview_text(self, **arguments: Any) -> str:

@@ -38,8 +38,10 @@ class Kubelet:
         from kubernetes.watch import Watch  # noqa: PLC0415
 
         watch: Any = Watch
+        # From the server's cache as it is. Debian's etcd 3.4.23 reports no progress to the API server, so the cache of
+        # pods stays older than the newest object of another kind, and a watch that asks for the newest is refused.
         for event in watch().stream(
-            self._api.list_pod_for_all_namespaces, timeout_seconds=20, _request_timeout=(5, 30)
+            self._api.list_pod_for_all_namespaces, resource_version="0", timeout_seconds=20, _request_timeout=(5, 30)
         ):
             # The pod may be gone or changed by now: a later event, or the next watch, shows it as it is then.
             with contextlib.suppress(ApiException):

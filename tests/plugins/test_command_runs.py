@@ -110,6 +110,12 @@ def test_preview_runs_nothing(course: Course) -> None:
 
 def test_changed_triggers_replace_new_create_first_then_old_delete(course: Course) -> None:
     assert course.planned["triggered"].op == "replace"
+    assert course.planned["triggered"].diff == {
+        "create": "update",
+        "delete": "update",
+        "triggers[1].deep[0]": "update-replace",
+    }
+    assert course.planned["triggered"].reasons == [], "the engine replaces it, as the SDK asks it to"
     assert course.log("triggered")[2] == ["create-2", "delete-1"]
 
 

@@ -137,6 +137,14 @@ def test_immutable_fields_replace(course: Course, cluster: ControlPlane) -> None
     assert course.planned["address"].diff == {"spec.clusterIP": "update-replace"}
     assert course.planned["moved"].diff == {"metadata.namespace": "update-replace"}
     assert course.changed.summary["replaced"] == 5
+    reasons = {name: course.planned[name].reasons for name in replaced}
+    assert reasons == {
+        "auto": ["data.a"],
+        "named": ["data.a"],
+        "address": ["spec.clusterIP"],
+        "moved": ["metadata.namespace"],
+        "web": [],  # the program's own wish, replace_on_changes
+    }
 
     read = cluster.api.read_namespaced_config_map
     old, new = (course.name(state, "auto") for state in (course.before, course.after))
@@ -186,5 +194,27 @@ def test_conflicting_managers_are_named_and_can_be_forced(
     run = project.up("--refresh", fails=True)
     assert "somebody" in run.diagnostics
     assert "spec.sessionAffinity" in run.diagnostics
+    assert "server-side apply field conflict detected" in run.diagnostics
     project.up(force=True)
     assert cluster.api.read_namespaced_service("s", namespace).spec.session_affinity == "None"
+
+
+def test_a_refused_update_is_tried_again_whatever_the_program_says_then(
+    project: Project, cluster: ControlPlane, namespace: str
+) -> None:
+    program(
+        project,
+        cluster,
+        namespace,
+        """
+    core.Service("s", metadata={"namespace": space, "name": "s"}, spec={"ports": [{"port": args["port"]}]},
+                 opts=inside())
+    """,
+    )
+    project.up(port=80)
+    run = project.up("--skip-preview", port=99999, fails=True)
+    assert "failed to fully initialize or become live" in run.diagnostics
+    assert "spec.ports[0].port" in run.diagnostics
+    assert project.resources()["s"]["initErrors"]
+    assert project.up(port=80).summary == {"updated": 1, "unchanged": 2}
+    assert "initErrors" not in project.resources()["s"]

@@ -167,3 +167,16 @@ def test_a_function_that_fails_ends_the_program_with_what_it_printed(project: Pr
     said = project.preview_text()
     assert "exit status 3" in said
     assert "the reason" in said
+
+
+def test_triggers_that_come_or_go_replace_and_are_the_reason(project: Project) -> None:
+    project.write("""
+        from pulumi_command import local
+        for name, triggers in args["triggers"].items():
+            local.Command(name, create="true", triggers=triggers)
+        """)
+    project.up(triggers={"came": None, "went": [1]})
+    planned = project.preview(triggers={"came": [1], "went": None})
+    assert {name: (step.op, step.reasons) for name, step in planned.items()} == dict.fromkeys(
+        ("came", "went"), ("replace", ["triggers"])
+    )

@@ -74,13 +74,15 @@ def test_deleting_the_patch_of_a_node_that_is_gone_makes_an_empty_one_unless_it_
 
 def test_conflict_names_the_other_manager_and_force_overrides(project: Project, cluster: ControlPlane) -> None:
     node(cluster, "contested")
-    theirs = {"metadata": {"labels": {"farm/a": "theirs"}}}
+    theirs = {"metadata": {"labels": {"farm/a": "theirs", "farm/b": "theirs"}}}
     cluster.api.patch_node("contested", theirs, field_manager="somebody-else")
     program(project, cluster, "", PROGRAM)
-    patches = {"p": ("contested", {"farm/a": "ours"})}
+    patches = {"p": ("contested", {"farm/a": "ours", "farm/b": "ours"})}
     run = project.up(patches=patches, fails=True)
-    assert "somebody-else" in run.diagnostics
-    assert "farm/a" in run.diagnostics
+    assert "server-side apply field conflict detected" in run.diagnostics
+    assert 'Apply failed with 2 conflicts: conflicts with "somebody-else" using v1:' in run.diagnostics
+    lines = {line.strip() for line in run.text.splitlines()}
+    assert {"- .metadata.labels.farm/a", "- .metadata.labels.farm/b"} <= lines, "each field is on a line of its own"
     assert cluster.api.read_node("contested").metadata.labels["farm/a"] == "theirs"
     project.up(patches=patches, force=True)
     assert cluster.api.read_node("contested").metadata.labels["farm/a"] == "ours"

@@ -1,29 +1,10 @@
-"""What the lab's own providers do not know they refuse by name, before anything happens.
-
-These are about our programs alone, whichever the engine would use here.
-"""
+"""What the lab's own programs do not know they refuse by name, before anything happens."""
 
 from __future__ import annotations
 
 import sys
-from pathlib import Path
 
-import pytest
-
-from lab.plugins.install import VARIABLE, install
 from tests.plugins.harness import Project
-
-
-@pytest.fixture
-def own(project: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
-    """A project whose engine has the lab's own programs."""
-    home = tmp_path / "own-home"
-    monkeypatch.delenv(VARIABLE, raising=False)
-    monkeypatch.setenv("HOME", str(tmp_path / "nobody"))
-    lines = install(home, tmp_path / "bin", Path(sys.executable))
-    assert all("the lab's own" in line for line in lines)
-    project.environment |= {"PULUMI_HOME": str(home)}
-    return project
 
 
 def test_unknown_resource_types(own: Project) -> None:
@@ -88,3 +69,13 @@ def test_condition_that_cannot_be_read_is_found_before_anything_is_created(own: 
     own.environment["KUBECONFIG"] = "/nowhere"
     shown = own.preview_text()
     assert """pulumi.com/waitFor: expected a "jsonpath=" or "condition=" prefix, got 'status.phase=Running'""" in shown
+
+
+def test_missing_virtual_environment_is_named(own: Project) -> None:
+    """The official language host makes one, and downloads into it."""
+    own.write("")
+    pulumi_yaml = own.directory / "Pulumi.yaml"
+    pulumi_yaml.write_text(pulumi_yaml.read_text().replace(sys.prefix, "no-such-venv"))
+    run = own.up(fails=True)
+    assert "no-such-venv" in run.text
+    assert "Traceback" not in run.text

@@ -14,7 +14,7 @@ from typing import Any
 from cluster.survey import Found
 from lab.plugins.command.provider import CommandProvider
 from lab.plugins.command.schema import RUN
-from lab.plugins.common.model import Live, Resource
+from lab.plugins.common.model import Live, ProviderError, Resource
 from lab.plugins.common.program import run
 from lab.plugins.common.values import Properties, plain
 from lab.plugins.kube.objects import checkpoint
@@ -22,19 +22,24 @@ from lab.plugins.kube.provider import KubernetesProvider
 
 STDOUT = '{"servedBy": {"php-a": 11, "php-b": 9}}\n'
 MARK = "0a1b2c3d4e5f\n"
+FAILURE = 'exit status 1: running "false"'
 CLUSTER_IP, NODE_PORT = "10.0.0.10", 30080
 #: The environment variable that says what a refresh finds: NAME=gone or NAME=edited, separated by commas.
 DRIFT = "HANDLESS_DRIFT"
 #: The environment variable that names the namespaces that are there, separated by commas.
 NAMESPACES = "HANDLESS_NAMESPACES"
+#: The environment variable that names the command that fails.
+FAILS = "HANDLESS_FAILS"
 
 
 class Commands(CommandProvider):
-    """Commands that are never run and always succeed; a function is run, so the program asks a real cluster."""
+    """Commands that are never run, and succeed, all but one; a function is run, so the program asks a real cluster."""
 
     async def _run(
         self, resource: Resource, command: str, inputs: Properties, before: dict[str, str]
     ) -> dict[str, str]:
+        if resource.name == os.environ.get(FAILS):
+            raise ProviderError(FAILURE)
         return {"stdout": MARK if "publisher.intent" in command else STDOUT, "stderr": ""}
 
 

@@ -42,8 +42,9 @@ class CommandProvider(Provider):
     async def diff(
         self, resource: Resource, state: Properties, old: Properties, new: Properties, ignored: Sequence[str]
     ) -> Diff:
-        changes = compare(old, new, replaces=lambda path: path[0] == "triggers")
-        return Diff(changes=without_ignored(changes, ignored))
+        # A change inside the triggers replaces, too: the SDK has the engine do that (replace_on_changes=triggers[*]).
+        changes = compare(old, new, replaces=lambda path: path == ("triggers",))
+        return Diff.by_input(without_ignored(changes, ignored))
 
     async def create(
         self, resource: Resource, inputs: Properties, *, timeout: float, preview: bool

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 
@@ -21,23 +21,42 @@ class Kind(Enum):
 
 @dataclass(frozen=True, kw_only=True)
 class Change:
-    """One changed property; `replace` when it can only change by replacing the resource."""
+    """One changed property.
+
+    `replace`: it can only change by replacing the resource. `of_inputs`: the engine shows how the inputs differ,
+    and not how the new inputs differ from the state.
+    """
 
     kind: Kind
     replace: bool = False
+    of_inputs: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
 class Diff:
-    """Every changed property by its path."""
+    """Every changed property by its path, and the two lists that `pulumi preview --json` prints beside it."""
 
     changes: dict[Path, Change] = field(default_factory=dict)
     delete_before_replace: bool = False
+    changed: Sequence[str] = ()
+    """`diffReasons` of the preview."""
+    replaces: Sequence[str] = ()
+    """`replaceReasons` of the preview."""
 
-    @property
-    def replaces(self) -> list[str]:
-        """The paths whose change replaces the resource."""
-        return [dotted(path) for path, change in self.changes.items() if change.replace]
+    @classmethod
+    def by_input(cls, changes: dict[Path, Change]) -> Diff:
+        """A diff whose lists name inputs: pulumi-go-provider 1.3.0 (provider.go: DiffResponse.rpc)."""
+        return cls(
+            changes=changes,
+            changed=sorted({str(path[0]) for path in changes}),
+            replaces=sorted({str(path[0]) for path, change in changes.items() if change.replace}),
+        )
+
+    @classmethod
+    def by_path(cls, changes: dict[Path, Change], *, delete_before_replace: bool) -> Diff:
+        """A diff that lists the paths that replace, and nothing else: pulumi-kubernetes (provider.go: Diff)."""
+        replaces = sorted(dotted(path) for path, change in changes.items() if change.replace)
+        return cls(changes=changes, delete_before_replace=delete_before_replace, replaces=replaces)
 
 
 def compare(

@@ -151,11 +151,13 @@ def _diffed(diff: Diff) -> Any:
     some = provider_pb2.DiffResponse.DIFF_SOME
     return provider_pb2.DiffResponse(
         changes=some if diff.changes else provider_pb2.DiffResponse.DIFF_NONE,
-        diffs=sorted({str(path[0]) for path in diff.changes}),
+        diffs=diff.changed,
         replaces=diff.replaces,
         deleteBeforeReplace=diff.delete_before_replace,
         detailedDiff={
-            dotted(path): provider_pb2.PropertyDiff(kind=_KINDS[change.kind, change.replace])
+            dotted(path): provider_pb2.PropertyDiff(
+                kind=_KINDS[change.kind, change.replace], inputDiff=change.of_inputs
+            )
             for path, change in diff.changes.items()
         },
         hasDetailedDiff=True,

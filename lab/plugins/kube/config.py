@@ -154,7 +154,7 @@ def diff(old: Properties, new: Properties) -> Diff:
         replaces = set()
     for name in replaces:
         changes[(name,)] = Change(kind=Kind.UPDATE, replace=True)
-    return Diff(changes=changes)
+    return Diff.by_input(changes)
 
 
 def _moved(old: Properties, new: Properties) -> bool:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from dataclasses import replace
 
 from lab.plugins.common.diffs import Diff, Path, compare, without_ignored
+from lab.plugins.common.diffs import Kind as ChangeKind
 from lab.plugins.common.engine import Engine
 from lab.plugins.common.model import Checked, InitError, Live, Naming, Provider, ProviderError, Resource
 from lab.plugins.common.values import Properties, has_unknown, plain
@@ -83,11 +85,12 @@ class KubernetesProvider(Provider):
         def replaces(path: Path) -> bool:
             return kind.replaces(path, mutable_data=mutable)
 
-        changes = without_ignored(compare(before, after, replaces=replaces), ignored)
+        found = without_ignored(compare(before, after, replaces=replaces), ignored)
+        changes = {path: replace(change, of_inputs=change.kind is ChangeKind.DELETE) for path, change in found.items()}
         same_object = _identity(before) == _identity(after)
         replaced = any(change.replace for change in changes.values())
         named_by_user = annotation(after, AUTONAMED) != "true"
-        return Diff(changes=changes, delete_before_replace=replaced and same_object and named_by_user)
+        return Diff.by_path(changes, delete_before_replace=replaced and same_object and named_by_user)
 
     def _mutable(self, kind: Kind, after: Object) -> bool:
         allowed = {"ConfigMap": self._config.mutable_config_maps, "Secret": self._config.mutable_secrets}
@@ -132,25 +135,37 @@ class KubernetesProvider(Provider):
     ) -> Properties:
         kind, body = _kind(resource), plain(new)
         manager = manager_of(state, body)
-        if preview:
-            live = None if has_unknown(body) else await self._applier.try_update(kind, body, manager)
-            return checkpoint(live, new, manager) if live else new
         try:
+            if preview:
+                found = None if has_unknown(body) else await self._applier.try_update(kind, body, manager)
+                return checkpoint(found, new, manager) if found else new
             live = await self._applier.update(resource, kind, body, manager, timeout)
             former = manager_of(state, {})
             if former != manager:
                 await self._applier.relinquish(kind, live, former)
-        except NotReadyError as error:
+        except (NotReadyError, RefusedError) as error:
+            not_ready = error if isinstance(error, NotReadyError) else await self._refused(resource, kind, error)
             raise _partly(
-                error,
+                not_ready,
                 new,
                 manager,
-                f'the Kubernetes API server reported that "{identifier(error.live)}" failed to fully initialize '
-                f"or become live: {error.message}",
+                f'the Kubernetes API server reported that "{identifier(not_ready.live)}" failed to fully initialize '
+                f"or become live: {not_ready.message}",
             ) from None
-        except RefusedError as error:
-            raise ProviderError(f'update of resource "{resource.urn}" failed: {error}') from None
         return checkpoint(live, new, manager)
+
+    async def _refused(self, resource: Resource, kind: Kind, refusal: RefusedError) -> NotReadyError:
+        """A refused update as the official program reports it: the object is there, and is not as it is wanted.
+
+        So the state has the failure, and the next `up` updates the object whatever the program says then (provider.go:
+        Update). Raises ProviderError when the object is gone.
+        """
+        try:
+            live = await self._cluster.get(kind, *parse_identifier(kind, resource.id))
+        except (RefusedError, UnreachableError) as error:
+            why = f'update of resource "{resource.urn}" failed: {refusal}\nunable to get cluster state: {error}'
+            raise ProviderError(why) from None
+        return NotReadyError(str(refusal), live=live, reasons=[])
 
     async def delete(self, resource: Resource, state: Properties, *, timeout: float) -> None:
         kind = _kind(resource)

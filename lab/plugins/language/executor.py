@@ -2,6 +2,7 @@
 
 The language host starts it. It needs nothing but the `pulumi` package there, and it imports nothing of ours.
 Exit status: 0; 1 after a RunError (its text was shown); 32 after any other exception (its traceback was shown).
+An interrupt ends it in Python's own traceback, as it ends the executor of the official language host.
 """
 
 from __future__ import annotations
@@ -17,7 +18,6 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 SHOWN = 32
-INTERRUPTED = 130
 MISSING_SDK = (
     "The project's interpreter {python} has no `pulumi` package.\n"
     "Install the project's requirements into it, for example with `pip install -r requirements.txt`."
@@ -57,7 +57,7 @@ def main() -> int:
         pulumi.log.error(f"Program failed with an unhandled exception:\n{_traceback(program)}")
         return SHOWN
     finally:
-        threads.shutdown(wait=not isinstance(sys.exc_info()[1], KeyboardInterrupt))
+        threads.shutdown(wait=True)
         sys.stdout.flush()
         sys.stderr.flush()
     return 0
@@ -76,7 +76,4 @@ def _traceback(program: str) -> str:
 
 
 if __name__ == "__main__":
-    try:
-        sys.exit(main())
-    except KeyboardInterrupt:
-        os._exit(INTERRUPTED)  # by the user or by an engine that is done; neither wants a traceback
+    sys.exit(main())
