@@ -16,24 +16,15 @@ _RETRIES = 5
 _PROPAGATION = {"orphan": "Orphan", "background": "Background"}
 _EXISTS = """{error}
 
-The resource already exists in the cluster. This can happen when:
+The resource already exists in the cluster: its name is taken by an object that is not in this stack's state.
+  - If a resource was renamed in the program, give it an alias, so that it keeps its object.
+  - If the object belongs to somebody else, change single fields with a Patch resource, for example NodePatch.
+  - If this stack is to own the object, `pulumi import` it, or set upsertExistingObjects on the provider."""
+_CONFLICT = """server-side apply field conflict detected: field manager "{manager}" had an apply conflict: {error}
 
-  - Renaming a Pulumi resource: use an alias to preserve the identity,
-    or use deleteBeforeReplace if the resource needs replacement.
-  - Managing an existing resource: use a Patch resource (e.g. NamespacePatch)
-    to manage specific fields without owning the resource lifecycle.
-  - Adopting a resource into Pulumi: use `pulumi import`. Note that
-    protected resources (e.g. kube-system) cannot be deleted on destroy.
-  - Intentional upsert: set upsertExistingObjects on the provider to allow
-    server-side apply to update existing objects on create."""
-"""The official program's text (pulumi-kubernetes, await.go: Creation)."""
-_GUIDE = (
-    "https://www.pulumi.com/registry/packages/kubernetes/how-to-guides/"
-    "managing-resources-with-server-side-apply/#handle-field-conflicts-on-existing-resources"
-)
-_CONFLICT = """server-side apply field conflict detected, see {guide} for troubleshooting help
-The resource managed by field manager "{manager}" had an apply conflict: {error}"""
-"""The official program's text (pulumi-kubernetes, await.go: handleSSAErr); the error lists the fields."""
+Another manager owns these fields with other values. Leave them out here, have the other manager give them up, or set
+the annotation pulumi.com/patchForce: "true" to take them over."""
+"""The first words are those of the official program, whose users search for them; the error lists the fields."""
 
 
 class Applier:
@@ -158,7 +149,7 @@ class Applier:
             return await self._cluster.apply(kind, body, manager=manager, force=force, dry_run=dry_run)
         except RefusedError as error:
             if error.status == CONFLICT:
-                text = _CONFLICT.format(guide=_GUIDE, manager=manager, error=error)
+                text = _CONFLICT.format(manager=manager, error=error)
                 raise RefusedError(CONFLICT, text, error.kind) from None
             raise
 
