@@ -12,6 +12,7 @@ from components.local_content import LocalContent
 from components.pod_site import Site
 from publisher.clashes import case_clashes
 from publisher.manifest import Manifest, escape
+from publisher.plan import plan
 from settings import Content
 
 #: Where the publish finds the mark of what it is to do; for nothing but to run again when that is another one.
@@ -85,7 +86,7 @@ class ContentSync(pulumi.ComponentResource):
             f"{name}-publish",
             *("publisher", "publish", *where, *farm.cluster_words(), *_jury_words(options), "--source", options.source),
             *_linked_words(content),
-            stdin=manifest.plan(),
+            stdin=plan(manifest),
             environment={INTENT_VARIABLE: intent.stdout},
             parent=self,
             after=(*mounted.after, removal, intent),

@@ -11,11 +11,12 @@ import asyncssh
 from connectors.ssh import ConnectError
 from ops.finding import Finding, quoted
 from ops.recorded import Published
+from publisher import scan
 from publisher.crew import assemble
 from publisher.deployment import deploying
 from publisher.history import Record
 from publisher.jury import NOBODY
-from publisher.manifest import Manifest, ManifestError
+from publisher.manifest import ManifestError
 from publisher.progress import Progress
 from publisher.remote import Place, PublishError, Site
 from publisher.rollback import damaged
@@ -139,7 +140,7 @@ def _otherwise(published: Published, config: StackConfig) -> str:
     if not published.intent:
         return "an older version of this program deployed the stack: see `pulumi preview`"
     try:
-        release = Manifest.of(Path(published.source), shared=[it.path for it in config.shared]).release
+        release = scan.read(Path(published.source), shared=[it.path for it in config.shared]).release
     except ManifestError as error:
         return f"have the content at hand ({error})"
     return "" if release == published.release else f"see what of {published.source} is not as it was published"

@@ -15,7 +15,8 @@ from ops.config import stack_file
 from ops.config.stack_file import Configured, SiteFiles
 from ops.errors import OpsError
 from ops.preview.scrub import Scrub
-from publisher.manifest import Manifest, ManifestError
+from publisher import scan
+from publisher.manifest import ManifestError
 from rules.secret_names import names_a_secret
 from settings import Mistake, SettingsError, StackConfig, check, located
 
@@ -82,7 +83,7 @@ def _with_content(reports: Sequence[Report]) -> list[Report]:
 def _content_flaws(site: SiteFiles) -> tuple[str, ...]:
     """Everything in the directory that cannot be published."""
     try:
-        Manifest.of(Path(site.source), shared=site.shared)
+        scan.read(Path(site.source), shared=site.shared)
     except ManifestError as error:
         return error.reasons
     return ()
