@@ -9,7 +9,7 @@ import pulumi
 
 from components.gluster_mount import MountedVolume
 from components.local_content import LocalContent
-from components.pod_site import Site
+from components.pod_site import PodSite
 from publisher.clashes import case_clashes
 from publisher.manifest import Manifest, escape
 from publisher.plan import plan
@@ -30,7 +30,7 @@ class PublishedContent:
     """
 
     mounted: MountedVolume
-    site: Site
+    site: PodSite
     release: str
     after: tuple[pulumi.Resource, ...]
 
@@ -93,7 +93,7 @@ class ContentSync(pulumi.ComponentResource):
         )
         self.published = PublishedContent(
             mounted=mounted,
-            site=Site(
+            site=PodSite(
                 stack=farm.stack,
                 placement=mounted.placement,
                 volume=mounted.volume,
