@@ -31,32 +31,32 @@ if TYPE_CHECKING:
 
 
 class Bastion(Model):
-    """A machine through which a minion is reached."""
+    """The machine that SSH connections to a minion go through."""
 
-    host: v.Host = Field(description="Where its SSH server is.")
-    port: v.SshPort = Field(default=22, description="The SSH server's port.")
-    user: v.User = Field(description="Who logs in there, with the same key as on the minion.")
-    host_key: v.HostKey = Field(description="Its SSH server's public key, pinned.")
+    host: v.Host = Field(description="The address of its SSH server.")
+    port: v.SshPort = Field(default=22, description="The port of its SSH server.")
+    user: v.User = Field(description="The login there. The key is the same as on the minion.")
+    host_key: v.HostKey = Field(description="The pinned public key of its SSH server.")
 
 
 class Minion(Model):
-    """A machine that runs pods: how it is reached over SSH, and which node of the cluster it is."""
+    """A machine that runs pods: its SSH server, and its node in the cluster."""
 
-    name: v.MinionName = Field(description="What it is called in previews and messages; a new name is a new minion.")
-    host: v.Host = Field(description="Where its SSH server is, seen from the bastion where there is one.")
-    port: v.SshPort = Field(default=22, description="The SSH server's port.")
-    user: v.User = Field(default="root", description="Who logs in; anyone but root needs sudo without a password.")
-    host_key: v.HostKey = Field(description="Its SSH server's public key, pinned.")
+    name: v.MinionName = Field(description="Its name in previews and messages. A new name is a new minion.")
+    host: v.Host = Field(description="The address of its SSH server, as its bastion reaches it.")
+    port: v.SshPort = Field(default=22, description="The port of its SSH server.")
+    user: v.User = Field(default="root", description="The login. If it is not root, it needs sudo without a password.")
+    host_key: v.HostKey = Field(description="The pinned public key of its SSH server.")
     node: v.NodeName = Field(
-        default_factory=lambda earlier: str(earlier["name"]), description="Its node's name in Kubernetes (name)."
+        default_factory=lambda earlier: str(earlier["name"]), description="The name of its node in Kubernetes."
     )
     bastion: Annotated[
         Bastion | None,
         Rule("a mapping", {"host": "bastion.example.com", "user": "farm", "hostKey": v.ED25519}),
-    ] = Field(default=None, description="The machine through which it is reached.")
-    generation: v.Generation = Field(default="", description="Which making of the machine this is.")
+    ] = Field(default=None, description="The machine that SSH connections go through.")
+    generation: v.Generation = Field(default="", description="A text to change when the machine was made anew.")
     state: v.State = Field(
-        default="up", description="A machine that is down for planned work is passed over, and its mount left as it is."
+        default="up", description="With down, for planned work, the machine is skipped and its mount stays as it is."
     )
 
 
@@ -73,55 +73,60 @@ class Inventory(Model):
     minions: Annotated[tuple[_Machine, ...], Field(min_length=1), Rule(_MINIONS, [_MINION])] = Field(
         description="The machines that mount the volume and run pods."
     )
-    others: Annotated[tuple[_Machine, ...], Rule("a list of machines that are no minions", [_MINION])] = Field(
-        default=(), description="Machines that the program never touches (the lab lists its own)."
+    others: Annotated[tuple[_Machine, ...], Rule("a list of machines that are not minions", [_MINION])] = Field(
+        default=(), description="Machines that the program never touches. The lab lists its own here."
     )
 
 
 class Gluster(Model):
-    """The volume, its servers, and where and how every minion mounts it."""
+    """The volume, its servers, and how every minion mounts it."""
 
     servers: Annotated[
         tuple[v.Server, ...],
         Field(min_length=1),
         Rule("a list of at least one server", ["gluster-1", "gluster-2"]),
-    ] = Field(description="The servers that hand out the volume; a minion tries them in turn.")
-    volume: v.Volume = Field(description="The volume, which must be started.")
-    mount_path: v.MountPath = Field(default="/mnt/glusterfs", description="Where every minion mounts it.")
+    ] = Field(description="The volfile servers. A minion tries them in this order.")
+    volume: v.Volume = Field(description="The volume. It must be started.")
+    mount_path: v.MountPath = Field(
+        default="/mnt/glusterfs", description="The directory where every minion mounts the volume."
+    )
     options: Annotated[tuple[v.MountOption, ...], Rule("a list of mount options", ["attribute-timeout=1", "acl"])] = (
-        Field(default=(), description="What mount.glusterfs is given besides what the program itself sets.")
+        Field(default=(), description="Options for mount.glusterfs, besides those that the program sets.")
     )
 
 
 class Content(Model):
-    """What is published, and into which directory of the volume."""
+    """What is published, and to which directory of the volume."""
 
-    source: v.Directory = Field(default="content", description="The site's files here.")
+    source: v.Directory = Field(default="content", description="The directory that has the site's files.")
     site: v.Site = Field(default="php", description="The site's directory on the volume.")
     delete_on_destroy: v.Switch = Field(
         default=False, description="Whether `pulumi destroy` removes the site from the volume."
     )
     verify_sample: v.Verifiers | None = Field(
-        default=None, description="How many of the other minions verify each release; without it all do."
+        default=None, description="How many of the other minions verify each release. Without it, all of them do."
     )
     max_unreachable: v.Unreachable = Field(
-        default=0, description="How many of them may be out of reach, besides those whose node is NotReady."
+        default=0,
+        description="How many of the other minions may be unreachable. Those whose node is NotReady do not count.",
     )
 
 
 class Kubernetes(Model):
-    """The cluster; the environment's kubeconfig is never used."""
+    """The cluster. The environment's KUBECONFIG is never used."""
 
-    kubeconfig: v.Kubeconfig = Field(description="How the cluster is reached; the file holds credentials.")
-    context: v.Context | None = Field(default=None, description="Which of its contexts; without it the current one.")
-    namespace: v.Namespace = Field(default="glusterfarm", description="The namespace; made if it does not exist.")
+    kubeconfig: v.Kubeconfig = Field(description="How to reach the cluster. The file holds credentials.")
+    context: v.Context | None = Field(
+        default=None, description="The context of the kubeconfig. Without it, the current one."
+    )
+    namespace: v.Namespace = Field(default="glusterfarm", description="The namespace. It is made if it does not exist.")
 
 
 class StackConfig(Model):
     """The keys of ``Pulumi.<stack>.yaml``, without the project's name in front."""
 
     inventory: v.InventoryPath = Field(
-        description="The inventory file: the minions, how they are reached, and their pinned host keys."
+        description="The inventory file. It lists the minions, their SSH servers and their pinned host keys."
     )
     gluster: Annotated[Gluster, Rule("a mapping", {"servers": ["gluster-1", "gluster-2"], "volume": "MyVolume"})] = (
         Field(description=Gluster.__doc__)
@@ -140,22 +145,24 @@ class StackConfig(Model):
         tuple[Annotated[Shared, Rule("a mapping", {"name": "uploads", "path": "/srv/uploads"})], ...],
         Rule("a list of directories that pods write to", [{"name": "uploads", "path": "/srv/uploads"}]),
     ] = Field(
-        default=(), description="Directories on the volume that every pod may write to; none are deleted unasked."
+        default=(),
+        description="Directories on the volume that every pod may write to. They are deleted only if you ask for it.",
     )
     environment: Stage = Field(
-        default="dev", description="What the stack is for; prod refuses what would endanger a site with visitors."
+        default="dev",
+        description="What the stack is for. With prod, settings that would endanger a live site are refused.",
     )
     secret_env: Annotated[
         Environment,
         Rule("a mapping of names to encrypted texts", "`pulumi config set --secret --path secretEnv.DB_PASSWORD`"),
     ] = Field(
         default_factory=FrozenMapping,
-        description="The pods' environment variables that are secrets, each value encrypted.",
+        description="Environment variables of the pods that are secrets. Each value is encrypted.",
         json_schema_extra={"additionalProperties": False},
     )
     ssh_private_key: v.PrivateKey | None = Field(
         default=None,
-        description="The private key for the minions, encrypted. Without it the ssh-agent is asked, and no key "
+        description="The private key for the minions, encrypted. Without it the ssh-agent is used, and no key "
         "is in the state.",
     )
 

@@ -283,8 +283,8 @@ class Publisher(Contender):
 
     def plan(self) -> None:
         """What a preview does, and an `up` with nothing changed: read the content, compare its manifest."""
-        program = "import sys; from pathlib import Path; from publisher.manifest import Manifest"
-        must([sys.executable, "-c", f"{program}; Manifest.of(Path(sys.argv[1])).plan()", str(self.ground.source)])
+        program = "import sys; from pathlib import Path; from publisher import scan; from publisher.plan import plan"
+        must([sys.executable, "-c", f"{program}; plan(scan.read(Path(sys.argv[1])))", str(self.ground.source)])
 
     def _words(self, verb: str) -> list[str]:
         inventory = self.ground.scratch / "inventory.yaml"

@@ -72,7 +72,7 @@ def main(words: Sequence[str] | None = None) -> int:
     about: dict[str, object] = {"files": chosen.files, "megabytes": chosen.megabytes, "rounds": chosen.rounds}
     try:
         with tempfile.TemporaryDirectory() as scratch, _where(chosen, Path(scratch)) as where:
-            content = Content(directory=Path(scratch) / "content", files=chosen.files)
+            content = SampleContent(directory=Path(scratch) / "content", files=chosen.files)
             content.make(chosen.megabytes * 1_000_000)
             about["minions"] = len(where.minions)
             for milliseconds in chosen.latency:
@@ -192,7 +192,7 @@ def _own_mount(lab: Lab, names: Sequence[str], source: str) -> Iterator[Callable
 
 
 @dataclass(frozen=True, kw_only=True)
-class Content:
+class SampleContent:
     """A tree of small files, as a site has them; the same every time."""
 
     directory: Path
@@ -218,7 +218,7 @@ class Content:
 
 
 def _race(
-    series: Series, where: Where, content: Content, chosen: argparse.Namespace, milliseconds: int
+    series: Series, where: Where, content: SampleContent, chosen: argparse.Namespace, milliseconds: int
 ) -> dict[str, object]:
     """Time everything with so much latency; give what else there is to say."""
     with ExitStack() as opened:
@@ -267,7 +267,7 @@ class _Race:
     least: Least
     least_first: LeastFirst
     peers: Mapping[str, Contender]
-    content: Content
+    content: SampleContent
     rounds: int
     suffix: str
     ways: Sequence[Proxy]

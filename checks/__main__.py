@@ -9,7 +9,7 @@ import sys
 from collections.abc import Sequence
 
 from checks.errors import CheckError
-from checks.gate import Gate
+from checks.gate import RolloutCheck
 from checks.smoke import Smoke
 from connectors.cluster import ClusterError, add_cluster_options, chosen_cluster
 from connectors.ending import end
@@ -59,7 +59,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 async def _gate(options: argparse.Namespace) -> dict[str, object]:
-    gate = Gate(
+    gate = RolloutCheck(
         controller=options.controller,
         pods=options.pods,
         port=options.port,

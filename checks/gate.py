@@ -26,7 +26,7 @@ _ANSWER_SECONDS = 5.0
 
 
 @dataclass(frozen=True, kw_only=True)
-class Gate:
+class RolloutCheck:
     """Exactly ``pods`` pods of the controller must be ready in ``timeout`` s, and then serve ``release`` on ``port``.
 
     And the page at ``probe_path``, unless it is '': an image that cannot run the site is told before the old pods go.

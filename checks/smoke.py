@@ -34,7 +34,7 @@ _FAULTS_SHOWN = 5
 
 
 @dataclass(kw_only=True)
-class Seen:
+class ProbeResults:
     """What came back: how often each pod answered, with which release, how long the probes took, and every fault.
 
     ``passed`` counts the answers of pods that another controller made or that are about to go, which are no concern of
@@ -73,9 +73,9 @@ class Smoke:
     release: str
     affinity: bool
 
-    async def look(self, cluster: Cluster, minions: Sequence[Minion]) -> Seen:
+    async def look(self, cluster: Cluster, minions: Sequence[Minion]) -> ProbeResults:
         """Prove that the farm serves; raise CheckError with what it does instead."""
-        seen = Seen()
+        seen = ProbeResults()
         if self.pods == 0:
             return seen
         controller = await asyncio.to_thread(pods.controller, cluster, self.controller)
@@ -93,7 +93,7 @@ class Smoke:
             raise CheckError(self._uneven(seen, missing))
         return seen
 
-    def _missing(self, controller: Controller, seen: Seen) -> list[str]:
+    def _missing(self, controller: Controller, seen: ProbeResults) -> list[str]:
         """The ready pods that have not answered, and all others where one alone did.
 
         With session affinity one that answers is enough, and where it is one of those that are about to go, we are kept
@@ -120,7 +120,7 @@ class Smoke:
             await asyncio.sleep(_RETRY_SECONDS)
 
     async def _round(
-        self, connection: asyncssh.SSHClientConnection, count: int, others: Collection[str], seen: Seen
+        self, connection: asyncssh.SSHClientConnection, count: int, others: Collection[str], seen: ProbeResults
     ) -> None:
         gate = asyncio.Semaphore(_SIDE_BY_SIDE)
 
@@ -132,7 +132,7 @@ class Smoke:
 
         await asyncio.gather(*(visit() for _ in range(count)))
 
-    def _note(self, seen: Seen, answers: Sequence[Answer], others: Collection[str]) -> None:
+    def _note(self, seen: ProbeResults, answers: Sequence[Answer], others: Collection[str]) -> None:
         probe, release, pod = answers
         name = pod.body.decode("utf-8", errors="replace").strip() if pod.fine else ""
         if name in others:
@@ -151,7 +151,7 @@ class Smoke:
         else:
             seen.served_by[name] += 1
 
-    def _faulty(self, seen: Seen) -> str:
+    def _faulty(self, seen: ProbeResults) -> str:
         kinds = Counter(seen.faults).most_common(_FAULTS_SHOWN)
         total = len(seen.seconds)
         return (
@@ -162,7 +162,7 @@ class Smoke:
             " and at kube-proxy on the minions"
         )
 
-    def _uneven(self, seen: Seen, missing: Sequence[str]) -> str:
+    def _uneven(self, seen: ProbeResults, missing: Sequence[str]) -> str:
         return (
             f"{len(seen.seconds)} connections to the Service at {self.cluster_ip}:{self.port} never reached pod"
             f" {', '.join(missing)} (answered: {_spread(seen)}). Compare the Service's selector and endpoints with the"
@@ -170,5 +170,5 @@ class Smoke:
         )
 
 
-def _spread(seen: Seen) -> str:
+def _spread(seen: ProbeResults) -> str:
     return ", ".join(f"{name} {times}x" for name, times in sorted(seen.served_by.items())) or "nobody"

@@ -26,14 +26,14 @@ class IdentityError(Exception):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Machine:
+class MachineIdentity:
     """What a minion says of itself: the content of /etc/machine-id ('' for none), and its addresses."""
 
     machine_id: str
     addresses: frozenset[str]
 
     @classmethod
-    def of(cls, answer: str, *also: str) -> Machine:
+    def of(cls, answer: str, *also: str) -> MachineIdentity:
         """Read the answer to ``QUESTION``; ``also`` are addresses by which the minion is reached."""
         words = [line.split() for line in answer.splitlines()]
         found = [(line[0], line[1]) for line in words if len(line) == 2]  # noqa: PLR2004 (a word and its value)
@@ -44,7 +44,7 @@ class Machine:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Node:
+class NodeIdentity:
     """What the cluster says of a node: its status.nodeInfo.machineID ('' for none), status.addresses, and labels."""
 
     name: str
@@ -53,14 +53,14 @@ class Node:
     labels: frozenset[str] = frozenset()
 
 
-def nodes(cluster: Cluster) -> list[Node]:
+def nodes(cluster: Cluster) -> list[NodeIdentity]:
     """All nodes of the cluster. Raises ClusterError."""
     return [_node(it) for it in cluster.ask("the nodes", cluster.core.list_node)["items"]]
 
 
-def _node(item: Mapping[str, Any]) -> Node:
+def _node(item: Mapping[str, Any]) -> NodeIdentity:
     status = item.get("status") or {}
-    return Node(
+    return NodeIdentity(
         name=item["metadata"]["name"],
         machine_id=(status.get("nodeInfo") or {}).get("machineID") or "",
         addresses=frozenset(it["address"] for it in status.get("addresses") or []),
@@ -68,7 +68,7 @@ def _node(item: Mapping[str, Any]) -> Node:
     )
 
 
-def missing(minion: str, node: str, known: Iterable[Node]) -> str:
+def missing(minion: str, node: str, known: Iterable[NodeIdentity]) -> str:
     """Why ``minion`` cannot be ``node``, where the cluster has no such node; '' where it has."""
     names = sorted(it.name for it in known)
     if node in names:
@@ -81,7 +81,7 @@ def missing(minion: str, node: str, known: Iterable[Node]) -> str:
     )
 
 
-def verify(minion: str, node: str, machine: Machine, known: Sequence[Node]) -> str:
+def verify(minion: str, node: str, machine: MachineIdentity, known: Sequence[NodeIdentity]) -> str:
     """Verify that ``machine`` is ``node``; give a warning where only its address says so, else ''.
 
     Raises IdentityError. The kubelet reports the content of /etc/machine-id as machineID. Machines that were cloned
@@ -113,7 +113,7 @@ def verify(minion: str, node: str, machine: Machine, known: Sequence[Node]) -> s
     )
 
 
-def _other(machine: Machine, known: Iterable[Node]) -> str:
+def _other(machine: MachineIdentity, known: Iterable[NodeIdentity]) -> str:
     by_address = [it.name for it in known if machine.addresses & it.addresses]
     hint = f" ({', '.join(by_address)} has its address)" if by_address else ""
     return f"correct `host` or `node` in the inventory{hint}"

@@ -72,7 +72,7 @@ class Request:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Found:
+class SurveyResult:
     """The answer.
 
     ``namespace`` is ``absent``, ``ours``, ``foreign`` (there before this stack) or ``unknown``. ``unreachable`` is why
@@ -104,7 +104,7 @@ def main(words: Sequence[str] | None = None) -> int:
     try:
         found = survey(chosen_cluster(options), request)
     except ClusterError as error:
-        found = Found(unreachable=str(error), not_compared=str(error))
+        found = SurveyResult(unreachable=str(error), not_compared=str(error))
     print(json.dumps(asdict(found)))
     return 0
 
@@ -116,7 +116,7 @@ def _too_long(_number: int, _frame: FrameType | None) -> None:
     )
 
 
-def survey(cluster: Cluster, request: Request) -> Found:
+def survey(cluster: Cluster, request: Request) -> SurveyResult:
     """Ask the cluster. Raises ClusterError when it does not answer at all."""
     found = _survey(cluster, request)
     try:
@@ -131,16 +131,16 @@ def survey(cluster: Cluster, request: Request) -> Found:
     )
 
 
-def _survey(cluster: Cluster, request: Request) -> Found:
+def _survey(cluster: Cluster, request: Request) -> SurveyResult:
     namespace = _namespace(cluster)
     if namespace is None:
         why = f"namespace {cluster.namespace} does not exist yet"
-        return Found(namespace="absent", not_compared=why, service_known=True)
+        return SurveyResult(namespace="absent", not_compared=why, service_known=True)
     service, known = _object(cluster, "Service", cluster.core.read_namespaced_service, request.service)
     live = (service or {}).get("spec") or {}
     whose, refusal = _whose(cluster, request, namespace, service) if known else ("unknown", "")
     unread = f"these credentials may not read namespace {cluster.namespace} or the objects in it; grant them `get`"
-    found = Found(
+    found = SurveyResult(
         namespace=whose,
         unreachable=unread if whose == "unknown" else "",
         service_known=known,

@@ -10,7 +10,7 @@ from components.remote_script import argv
 PYTHON: Final = ".venv/bin/python"
 
 
-class Cluster(Protocol):
+class ClusterSettings(Protocol):
     """What names a cluster and a namespace in it: the settings do, and the farm."""
 
     @property
@@ -26,12 +26,12 @@ def module(*words: str) -> str:
     return argv(PYTHON, "-m", *words)
 
 
-def cluster_words(cluster: Cluster) -> tuple[str, ...]:
+def cluster_words(cluster: ClusterSettings) -> tuple[str, ...]:
     """The options that name a command's cluster and namespace."""
     return (*kubeconfig_words(cluster), "--namespace", cluster.namespace)
 
 
-def kubeconfig_words(cluster: Cluster) -> tuple[str, ...]:
+def kubeconfig_words(cluster: ClusterSettings) -> tuple[str, ...]:
     """The options that name a command's cluster only."""
     context = () if cluster.context is None else ("--context", cluster.context)
     return ("--kubeconfig", cluster.kubeconfig, *context)

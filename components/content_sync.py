@@ -9,9 +9,10 @@ import pulumi
 
 from components.gluster_mount import MountedVolume
 from components.local_content import LocalContent
-from components.pod_site import Site
+from components.pod_site import PodSite
 from publisher.clashes import case_clashes
 from publisher.manifest import Manifest, escape
+from publisher.plan import plan
 from settings import Content
 
 #: Where the publish finds the mark of what it is to do; for nothing but to run again when that is another one.
@@ -29,7 +30,7 @@ class PublishedContent:
     """
 
     mounted: MountedVolume
-    site: Site
+    site: PodSite
     release: str
     after: tuple[pulumi.Resource, ...]
 
@@ -85,14 +86,14 @@ class ContentSync(pulumi.ComponentResource):
             f"{name}-publish",
             *("publisher", "publish", *where, *farm.cluster_words(), *_jury_words(options), "--source", options.source),
             *_linked_words(content),
-            stdin=manifest.plan(),
+            stdin=plan(manifest),
             environment={INTENT_VARIABLE: intent.stdout},
             parent=self,
             after=(*mounted.after, removal, intent),
         )
         self.published = PublishedContent(
             mounted=mounted,
-            site=Site(
+            site=PodSite(
                 stack=farm.stack,
                 placement=mounted.placement,
                 volume=mounted.volume,

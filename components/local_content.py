@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pulumi
 
+from publisher import scan
 from publisher.manifest import Manifest, ManifestError
 from rules.serving import Shared
 from settings import Content
@@ -35,7 +36,7 @@ class LocalContent:
         paths = tuple(sorted(it.path for it in shared))
         source = Path(content.source)
         try:
-            manifest = Manifest.of(source, shared=paths)
+            manifest = scan.read(source, shared=paths)
         except ManifestError as error:
             raise pulumi.RunError(f"{pulumi.get_project()}:content.source: {error}") from None
         scripts = sum(entry.is_file and entry.path.endswith(_SCRIPTS) for entry in manifest.entries)

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from components import confinement, labels, php_ini, pod_site, static_cache
-from components.pod_site import Directory, Site
+from components.pod_site import Directory, PodSite
 from rules.serving import Php
 
 INI_MOUNT = "/etc/glusterfarm/php"
@@ -34,7 +34,7 @@ def settings_name(name: str, files: Mapping[str, str]) -> str:
 
 def template(
     name: str,
-    site: Site,
+    site: PodSite,
     php: Php,
     shared: Sequence[Directory],
     *,
@@ -46,7 +46,7 @@ def template(
     """
     pods = labels.pods_selector(site.stack)
     annotations = {labels.VOLUME_ANNOTATION: f"{site.volume}:{site.mount_path}"}
-    seen = pod_site.seen(site.path, php)
+    parts = pod_site.site_parts(site.path, php)
     scratch, scratch_mounts = confinement.writable(php)
     kept, kept_mounts = pod_site.shared(shared)
     cache_mounts = static_cache.mounts("ini") if php.static_cache else []
@@ -69,9 +69,9 @@ def template(
                 "matchLabelKeys": [labels.TEMPLATE_LABEL],
             }
         ],
-        "containers": [_container(php, [*seen.mounts, *kept_mounts, *scratch_mounts, *cache_mounts], secrets or {})],
+        "containers": [_container(php, [*parts.mounts, *kept_mounts, *scratch_mounts, *cache_mounts], secrets or {})],
         "volumes": [
-            *seen.volumes,
+            *parts.volumes,
             *kept,
             {"name": "ini", "configMap": {"name": settings_name(name, settings(php, site.scripts))}},
             {
@@ -82,8 +82,8 @@ def template(
             *(static_cache.volumes() if php.static_cache else []),
         ],
     }
-    if seen.init_containers:
-        spec["initContainers"] = [*seen.init_containers]
+    if parts.init_containers:
+        spec["initContainers"] = [*parts.init_containers]
     digest = _digest(json.dumps([annotations, spec], sort_keys=True))
     return {
         "metadata": {"labels": {**pods, labels.TEMPLATE_LABEL: digest}, "annotations": annotations},

@@ -17,7 +17,7 @@ _MAKING: Final = "/docroot"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Site:
+class PodSite:
     """What a pod template needs to know of the site, all of it plain.
 
     ``path`` is the site's directory on every minion, below ``mount_path``, where ``volume`` is mounted. ``placement``
@@ -41,7 +41,7 @@ class Directory:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Seen:
+class SiteParts:
     """The parts of a pod that give it the site."""
 
     volumes: Sequence[Mapping[str, Any]]
@@ -54,7 +54,7 @@ def directory(shared: Shared, mount_path: str) -> Directory:
     return Directory(host_path=f"{mount_path}/{shared.name}", path=shared.path)
 
 
-def seen(path: str, php: Php) -> Seen:
+def site_parts(path: str, php: Php) -> SiteParts:
     """The site's directory ``path`` mounted so that its link to the live slot is the document root.
 
     The directory is mounted, never the slot: a flip then moves the link in every pod. Its link is called `html`; a
@@ -64,7 +64,7 @@ def seen(path: str, php: Php) -> Seen:
     # type Directory: a minion that lost its mount has no such directory, so no pod starts on an empty one.
     site = {"name": "site", "hostPath": {"path": path, "type": "Directory"}}
     if name == LIVE:
-        return Seen(volumes=[site], mounts=[{"name": "site", "mountPath": parent, "readOnly": True}])
+        return SiteParts(volumes=[site], mounts=[{"name": "site", "mountPath": parent, "readOnly": True}])
     link = {
         "name": "docroot",
         "image": php.image,
@@ -72,7 +72,7 @@ def seen(path: str, php: Php) -> Seen:
         "volumeMounts": [{"name": "docroot", "mountPath": _MAKING}],
         **confinement.of_container(php),
     }
-    return Seen(
+    return SiteParts(
         volumes=[site, {"name": "docroot", "emptyDir": {"sizeLimit": "1Mi"}}],
         mounts=[
             {"name": "site", "mountPath": _ELSEWHERE, "readOnly": True},

@@ -14,7 +14,7 @@ from cluster import NOT_COMPARED
 from components import labels, php_pod, pod_site, web_spec
 from components.commands import cluster_words, module
 from components.local_content import LocalContent
-from components.pod_site import Site
+from components.pod_site import PodSite
 from settings import Settings
 
 
@@ -75,7 +75,7 @@ def _asked(settings: Settings, request: Mapping[str, Any]) -> Mapping[str, Any]:
 
 def _request(settings: Settings, content: LocalContent, pods: str, service: str) -> Mapping[str, Any]:
     volume, php = settings.gluster, settings.php
-    site = Site(
+    site = PodSite(
         stack=settings.stack,
         placement=labels.placement(settings.stack),
         volume=volume.volume,

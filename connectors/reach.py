@@ -80,13 +80,13 @@ def verify(entry: str, node: str, cluster: Callable[[], Cluster]) -> str:
     if reason := identity.missing(minion.name, node, known):
         raise identity.IdentityError(reason)
 
-    async def machine() -> identity.Machine:
+    async def machine() -> identity.MachineIdentity:
         connection = await ssh.connect(minion, timeout=TIMEOUT_SECONDS)
         async with connection:
             # As the mount will be run: what the login or sudo has against that is an error before anything changes.
             question = announced(*as_root(sudo=minion.user != "root"), "sh", "-c", identity.QUESTION)
             answer = await ssh.run(connection, question, timeout=TIMEOUT_SECONDS)
-        return identity.Machine.of(answer.stdout.decode("utf-8", errors="replace"), minion.host)
+        return identity.MachineIdentity.of(answer.stdout.decode("utf-8", errors="replace"), minion.host)
 
     try:
         return identity.verify(minion.name, node, asyncio.run(machine()), known)

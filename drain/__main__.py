@@ -19,7 +19,7 @@ from collections.abc import Sequence
 from connectors.cluster import ClusterError, NotThereError, UnreachableError, add_cluster_options, chosen_cluster
 from connectors.ending import end
 from connectors.reach import EntryError, UnreachedError, add_entry_option, reach
-from drain.pods import DrainError, Node
+from drain.pods import DrainError, NodePods
 
 #: More than the 30 s a pod is given to end.
 TIMEOUT_SECONDS = 60
@@ -54,7 +54,7 @@ def main(words: Sequence[str] | None = None) -> int:
 
 def _drain(options: argparse.Namespace) -> list[str]:
     try:
-        node = Node(cluster=chosen_cluster(options), name=options.node, selector=options.selector)
+        node = NodePods(cluster=chosen_cluster(options), name=options.node, selector=options.selector)
         key, _, name = getattr(options, "while").partition("=")
         if key and (other := node.belongs_to(key)) not in ("", name):
             print(f"note: node {options.node} is minion {other} by now, so it is not drained", file=sys.stderr)

@@ -18,7 +18,7 @@ class DrainError(Exception):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Node:
+class NodePods:
     """The pods on node ``name`` that carry the labels of ``selector`` (KEY=VALUE joined by commas)."""
 
     cluster: Cluster

@@ -10,7 +10,7 @@ from pathlib import Path
 from lab import cgroups, disk, kernel, machines, network
 from lab.errors import LabError
 from lab.processes import Process, boot_id, side_by_side
-from lab.registry import DIRECTORY, Entry
+from lab.registry import DIRECTORY, RegisteredLab
 from lab.topology import Topology
 
 # (program, what its command line names): how the processes of any lab are recognised.
@@ -19,7 +19,7 @@ _NSPAWN = ("systemd-nspawn", "/.lab/machines/")
 _AGENT = ("ssh-agent", str(DIRECTORY))
 
 
-def clear_host(topology: Topology, entry: Entry | None) -> list[str]:
+def clear_host(topology: Topology, entry: RegisteredLab | None) -> list[str]:
     """End every process of any lab on this host and remove all it left outside its checkout. Returns what
     was found, a phrase each. The caller has made sure that it is not another checkout's living lab."""
     found = []
@@ -41,7 +41,7 @@ def clear_host(topology: Topology, entry: Entry | None) -> list[str]:
     return found
 
 
-def end_processes(entry: Entry | None) -> int:
+def end_processes(entry: RegisteredLab | None) -> int:
     """End the lab's processes, supervisors before what they would start again. Returns how many there
     were."""
     registered = [*entry.machines.values(), *([entry.agent] if entry.agent else [])] if entry else []
@@ -76,5 +76,5 @@ def _marked(program: str, mark: str) -> Iterable[Process]:
             yield process
 
 
-def _same_boot(entry: Entry) -> bool:
+def _same_boot(entry: RegisteredLab) -> bool:
     return any(process.boot == boot_id() for process in entry.machines.values())

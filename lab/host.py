@@ -21,6 +21,7 @@ import tempfile
 from pathlib import Path
 from typing import NamedTuple
 
+from lab import paths
 from lab.command import search_path, which
 
 GB = 10**9
@@ -53,14 +54,6 @@ class Cgroups(NamedTuple):
     controllers: frozenset[str]
 
 
-def cache_dir() -> Path:
-    """Where the toolchain is kept, outside every checkout; it need not exist yet."""
-    base = os.environ.get("XDG_CACHE_HOME", "")
-    # The XDG specification: a relative path is invalid and to be ignored.
-    root = Path(base) if base.startswith("/") else Path.home() / ".cache"
-    return root / "glusterfarm"
-
-
 class Host:
     """The host this runs on. "Refusal" methods return "" when it works, else why not."""
 
@@ -85,7 +78,7 @@ class Host:
 
     def cache_dir(self) -> Path:
         """The toolchain cache's directory."""
-        return cache_dir()
+        return paths.cache_dir()
 
     def toolchain_missing(self) -> list[str]:
         """The titles ("pulumi 3.259.0") of what the toolchain cache does not hold yet."""
@@ -180,17 +173,9 @@ def parse_cgroups(mountinfo: str) -> Cgroups:
     return Cgroups(mounted, unified, frozenset(controllers))
 
 
-def visible_directory(path: Path) -> bool:
-    """Whether a directory is there for this user: in somebody else's home there is none, and no error either."""
-    try:
-        return path.is_dir()
-    except PermissionError:
-        return False
-
-
 def _nearest(directory: Path) -> Path:
     """The directory, or the nearest of its parents that exists."""
-    while not visible_directory(directory):
+    while not paths.visible_directory(directory):
         directory = directory.parent
     return directory
 

@@ -25,7 +25,7 @@ from lab import (
 from lab.context import Lab, Paths, default_topology
 from lab.errors import LabError
 from lab.processes import side_by_side
-from lab.registry import Entry, Registry, refuse_foreign
+from lab.registry import RegisteredLab, Registry, refuse_foreign
 from lab.ssh_keys import SshKey
 from lab.steps import Steps
 from lab.toolchain import Toolchain
@@ -76,7 +76,7 @@ def _make(paths: Paths, registry: Registry, steps: Steps, topology: Topology) ->
         step.outcome(f"removed {', '.join(found)}" if found else "nothing")
     lab = Lab(lab_id=secrets.token_hex(6), topology=topology, paths=paths, registry=registry)
     lab.save()
-    registry.write(Entry(checkout=paths.checkout, lab_id=lab.lab_id))
+    registry.write(RegisteredLab(checkout=paths.checkout, lab_id=lab.lab_id))
     with steps.step("keys and certificates"):
         SshKey.new().save(paths.key)
         kubernetes_files.make_pki(topology, paths.pki)
@@ -113,7 +113,7 @@ def _make(paths: Paths, registry: Registry, steps: Steps, topology: Topology) ->
     return lab
 
 
-def _mend(lab: Lab, entry: Entry, steps: Steps, minions: int | None) -> Lab:
+def _mend(lab: Lab, entry: RegisteredLab, steps: Steps, minions: int | None) -> Lab:
     """Leave what lives as it is, switch on what is off, and add minions."""
     now = len(lab.minions())
     if minions is not None and minions < now:
@@ -224,7 +224,7 @@ def _create(lab: Lab, machines: Sequence[Machine], tools: Toolchain, steps: Step
 def _boot(lab: Lab, machines: Sequence[Machine]) -> None:
     for machine in machines:
         process = lab.running(machine).boot(lab.paths.checkout)
-        _update(lab.registry, partial(Entry.with_machine, name=machine.name, process=process))
+        _update(lab.registry, partial(RegisteredLab.with_machine, name=machine.name, process=process))
 
 
 def _wait_booted(lab: Lab, machines: Sequence[Machine], steps: Steps, what: str) -> None:
@@ -258,7 +258,7 @@ def _link_programs(paths: Paths, tools: Toolchain) -> None:
         link.symlink_to(program)
 
 
-def _update(registry: Registry, change: Callable[[Entry], Entry]) -> None:
+def _update(registry: Registry, change: Callable[[RegisteredLab], RegisteredLab]) -> None:
     entry = registry.read()
     if entry is None:
         raise LabError(f"{registry.file} has vanished", "make up again")

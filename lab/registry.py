@@ -23,7 +23,7 @@ DIRECTORY = Path("/run/glusterfarm")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Entry:
+class RegisteredLab:
     """What the registry says. `machines` maps a machine's name to its supervisor process."""
 
     checkout: Path
@@ -38,7 +38,7 @@ class Entry:
         """A lab lives while any of its machines does."""
         return any(process.alive() for process in self.machines.values())
 
-    def with_machine(self, name: str, process: Process) -> Entry:
+    def with_machine(self, name: str, process: Process) -> RegisteredLab:
         return replace(self, machines={**self.machines, name: process})
 
 
@@ -50,7 +50,7 @@ class Registry:
         self.file = directory / "lab.json"
         self.agent_socket = directory / "agent.sock"
 
-    def read(self) -> Entry | None:
+    def read(self) -> RegisteredLab | None:
         """The entry, or None when there is none that can be read: a torn one counts as none, the leftovers
         are found without it."""
         try:
@@ -58,7 +58,7 @@ class Registry:
         except (OSError, ValueError, KeyError, TypeError):
             return None
 
-    def write(self, entry: Entry) -> None:
+    def write(self, entry: RegisteredLab) -> None:
         """Replace the entry in one step."""
         self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         temporary = self.file.with_suffix(".new")
@@ -106,7 +106,7 @@ class Registry:
             os.close(descriptor)
 
 
-def refuse_foreign(entry: Entry | None, checkout: Path) -> None:
+def refuse_foreign(entry: RegisteredLab | None, checkout: Path) -> None:
     """Raise a LabError that names the other checkout when its lab is alive. One whose checkout was deleted can
     no longer be stopped there: it counts as a dead lab's remains."""
     if entry and entry.checkout != checkout and entry.alive() and entry.checkout.is_dir():
@@ -116,7 +116,7 @@ def refuse_foreign(entry: Entry | None, checkout: Path) -> None:
         )
 
 
-def _to_json(entry: Entry) -> dict[str, Any]:
+def _to_json(entry: RegisteredLab) -> dict[str, Any]:
     return {
         "version": 1,
         "checkout": str(entry.checkout),
@@ -128,8 +128,8 @@ def _to_json(entry: Entry) -> dict[str, Any]:
     }
 
 
-def _from_json(value: dict[str, Any]) -> Entry:
-    return Entry(
+def _from_json(value: dict[str, Any]) -> RegisteredLab:
+    return RegisteredLab(
         checkout=Path(value["checkout"]),
         lab_id=str(value["labId"]),
         complete=bool(value["complete"]),

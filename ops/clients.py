@@ -14,7 +14,7 @@ from xml.etree import ElementTree
 
 from connectors.login_shell import announced, as_root
 from connectors.ssh import ConnectError, connect, run
-from ops.endpoints import Endpoint, endpoint_of
+from ops.endpoints import SocketAddress, endpoint_of
 from ops.look import CONNECT_SECONDS, first_line
 from ops.recorded import Mount
 from settings import Minion
@@ -33,7 +33,7 @@ class NotToldError(Exception):
 class Client:
     """One connection of a client's to a brick, and the highest op-version that client's program supports."""
 
-    at: Endpoint
+    at: SocketAddress
     op_version: int
 
 

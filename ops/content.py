@@ -9,17 +9,18 @@ from pathlib import Path
 import asyncssh
 
 from connectors.ssh import ConnectError
-from ops.finding import Finding, quoted
+from ops.finding import DriftFinding, quoted
 from ops.recorded import Published
+from publisher import scan
 from publisher.crew import assemble
 from publisher.deployment import deploying
 from publisher.history import Record
 from publisher.jury import NOBODY
-from publisher.manifest import Manifest, ManifestError
+from publisher.manifest import ManifestError
 from publisher.progress import Progress
-from publisher.remote import Place, PublishError, Site
+from publisher.remote import Place, PublishError, RemoteSite
 from publisher.rollback import damaged
-from publisher.slots import SLOTS, Slot, State
+from publisher.slots import SLOTS, SiteState, Slot
 from publisher.verify import disagreements
 from settings import Minion, StackConfig
 
@@ -36,7 +37,7 @@ class Sight:
     each slot that was read whole disagrees with its manifest. ``error``: why it sees no more than that.
     """
 
-    state: State | None = None
+    state: SiteState | None = None
     how: str = ""
     flaws: Mapping[Slot, list[str]] = field(default_factory=dict)
     error: str = ""
@@ -44,7 +45,7 @@ class Sight:
 
 async def see(connection: asyncssh.SSHClientConnection, minion: Minion, published: Published, *, deep: bool) -> Sight:
     """Look through one minion's mount, and with ``deep`` read all that is whole there; raises nothing."""
-    site = Site(minion=minion, connection=connection, place=published.place)
+    site = RemoteSite(minion=minion, connection=connection, place=published.place)
     state, how, flaws, error = None, "", {}, ""
     try:
         state = await site.state()
@@ -57,12 +58,12 @@ async def see(connection: asyncssh.SSHClientConnection, minion: Minion, publishe
     return Sight(state=state, how=how, flaws=flaws, error=error)
 
 
-def _how(state: State, log: Sequence[Record]) -> str:
+def _how(state: SiteState, log: Sequence[Record]) -> str:
     """How what is live went live; '' where the log does not end with it: then somebody pointed the link elsewhere."""
     return log[-1].kind if log and (log[-1].slot, log[-1].release) == (state.live, state.told_live) else ""
 
 
-async def _flaws(site: Site, state: State) -> dict[Slot, list[str]]:
+async def _flaws(site: RemoteSite, state: SiteState) -> dict[Slot, list[str]]:
     """In what each whole slot disagrees with its manifest. Raises PublishError, ConnectError."""
     flaws = {}
     for slot in SLOTS:
@@ -81,7 +82,7 @@ async def _flaws(site: Site, state: State) -> dict[Slot, list[str]]:
     return flaws
 
 
-def judge_content(published: Published, config: StackConfig, sights: Mapping[str, Sight]) -> list[Finding]:
+def judge_content(published: Published, config: StackConfig, sights: Mapping[str, Sight]) -> list[DriftFinding]:
     """The findings, by minion; what all that can look see is one finding of no minion: it is not their mounts then."""
     found = {minion: list(_of(sight, published)) for minion, sight in sights.items()}
     looking = [minion for minion, sight in sights.items() if not sight.error] or [*sights]
@@ -90,16 +91,18 @@ def judge_content(published: Published, config: StackConfig, sights: Mapping[str
     return [*(_for_all(it, published, config, sights[looking[0]]) for it in common), *own]
 
 
-def _of(sight: Sight, published: Published) -> Iterator[Finding]:
+def _of(sight: Sight, published: Published) -> Iterator[DriftFinding]:
     """What one minion sees, with the remedy for where others do not."""
     at, state = published.place.path, sight.state
     if sight.error:
-        yield Finding(minion="", what="content", wanted=f"a look at {at}", found=quoted(sight.error), remedy=_ALONE)
+        yield DriftFinding(
+            minion="", what="content", wanted=f"a look at {at}", found=quoted(sight.error), remedy=_ALONE
+        )
     if state is None:
         return
     if state.told_live != published.release:
         found = f"{state.told_live or 'nothing'} live at {at}"
-        yield Finding(minion="", what="release", wanted=published.release, found=found, remedy=_ALONE)
+        yield DriftFinding(minion="", what="release", wanted=published.release, found=found, remedy=_ALONE)
     flaws = {
         slot: "its manifest does not agree with the release that it names"
         for slot, release in damaged(state)
@@ -110,12 +113,12 @@ def _of(sight: Sight, published: Published) -> Iterator[Finding]:
         if told:
             flaws[slot] = told[0] + (f" (and {len(told) - 1} more)" if len(told) > 1 else "")
     for slot, flaw in sorted(flaws.items()):
-        yield Finding(
+        yield DriftFinding(
             minion="", what="content", wanted=_WHOLE, found=f"slot {slot} where {flaw}", remedy=_ALONE, slot=slot
         )
 
 
-def _for_all(finding: Finding, published: Published, config: StackConfig, sight: Sight) -> Finding:
+def _for_all(finding: DriftFinding, published: Published, config: StackConfig, sight: Sight) -> DriftFinding:
     """The finding with what to do about what everybody sees."""
     state = sight.state
     if state is None or sight.error:
@@ -139,7 +142,7 @@ def _otherwise(published: Published, config: StackConfig) -> str:
     if not published.intent:
         return "an older version of this program deployed the stack: see `pulumi preview`"
     try:
-        release = Manifest.of(Path(published.source), shared=[it.path for it in config.shared]).release
+        release = scan.read(Path(published.source), shared=[it.path for it in config.shared]).release
     except ManifestError as error:
         return f"have the content at hand ({error})"
     return "" if release == published.release else f"see what of {published.source} is not as it was published"

@@ -20,9 +20,9 @@ from ops.confirmation import add_confirmation_options, confirmed, require_answer
 from ops.content import Sight, judge_content, see
 from ops.errors import OpsError
 from ops.farm import Stack, stack_of
-from ops.finding import Finding, plain
+from ops.finding import DriftFinding, plain
 from ops.judge import judge
-from ops.look import CONNECT_SECONDS, Seen, Unseen, look, unreached
+from ops.look import CONNECT_SECONDS, Comparison, FailedComparison, look, unreached
 from ops.nodes import judge_nodes
 from ops.pulumi import Pulumi
 from ops.recorded import Mount
@@ -35,16 +35,16 @@ _AT_ONCE = 128
 
 
 @dataclass(frozen=True, kw_only=True)
-class Report:
+class DriftReport:
     """What one look found: the minions that were looked at, as they were ``seen``, those ``passed_over``, the findings.
 
     ``not_compared``: what else could not be compared, though nothing is known to be wrong, and why.
     """
 
     stack: str
-    seen: Mapping[str, Seen | Unseen]
+    seen: Mapping[str, Comparison | FailedComparison]
     passed_over: tuple[str, ...]
-    findings: tuple[Finding, ...]
+    findings: tuple[DriftFinding, ...]
     not_compared: tuple[str, ...] = ()
 
 
@@ -90,7 +90,7 @@ def run(options: argparse.Namespace) -> int:
     return 1 if report.findings else 0
 
 
-async def _run(pulumi: Pulumi, options: argparse.Namespace) -> tuple[Report, list[Repair], list[str]]:
+async def _run(pulumi: Pulumi, options: argparse.Namespace) -> tuple[DriftReport, list[Repair], list[str]]:
     """The report, what was repaired, and what a dry run would have."""
     deep = options.deep
     # A second of import, while Pulumi reads the state.
@@ -117,12 +117,12 @@ def _as_wanted(stack: Stack, before: Stack, repairs: Sequence[Repair]) -> Stack:
     return replace(stack, state=replace(stack.state, labels={**stack.state.labels, **wanted}))
 
 
-def _agreed(report: Report, planned: Sequence[str]) -> bool:
+def _agreed(report: DriftReport, planned: Sequence[str]) -> bool:
     lines = [finding.line() for finding in report.findings if finding.mend]
     return confirmed([*lines, *planned], "Repair this?")
 
 
-async def look_at(stack: Stack, *, deep: bool = False) -> Report:
+async def look_at(stack: Stack, *, deep: bool = False) -> DriftReport:
     """Compare everything, side by side; raises nothing that a minion or the cluster could cause."""
     state = stack.state
     minions = {minion.name: minion for minion in stack.inventory.minions}
@@ -132,7 +132,7 @@ async def look_at(stack: Stack, *, deep: bool = False) -> Report:
 
     published = state.published if state.published and state.published.release else None
 
-    async def one(minion: Minion, mount: Mount) -> tuple[Seen | Unseen, Sight | None]:
+    async def one(minion: Minion, mount: Mount) -> tuple[Comparison | FailedComparison, Sight | None]:
         async with places:
             try:
                 connection = await connect(minion, timeout=CONNECT_SECONDS)
@@ -141,7 +141,7 @@ async def look_at(stack: Stack, *, deep: bool = False) -> Report:
             async with connection:
                 seen = await look(connection, mount)
                 sight = None
-                if published and isinstance(seen, Seen):
+                if published and isinstance(seen, Comparison):
                     sight = await see(connection, minion, published, deep=deep)
             return seen, sight
 
@@ -165,16 +165,16 @@ async def look_at(stack: Stack, *, deep: bool = False) -> Report:
         *of_nodes,
         *(judge_content(published, stack.config, sights) if published else ()),
     ]
-    return Report(stack=state.stack, seen=seen, passed_over=tuple(down), findings=_in_order(stack, findings))
+    return DriftReport(stack=state.stack, seen=seen, passed_over=tuple(down), findings=_in_order(stack, findings))
 
 
-def _in_order(stack: Stack, findings: Sequence[Finding]) -> tuple[Finding, ...]:
+def _in_order(stack: Stack, findings: Sequence[DriftFinding]) -> tuple[DriftFinding, ...]:
     """Those of no minion first, then as the inventory has the minions, then those that only the state has."""
     order = {name: place for place, name in enumerate(("", *(minion.name for minion in stack.inventory.minions)))}
     return tuple(sorted(findings, key=lambda finding: (order.get(finding.minion, len(order)), finding.minion)))
 
 
-def _strangers(stack: Stack, down: Sequence[str]) -> Iterator[Finding]:
+def _strangers(stack: Stack, down: Sequence[str]) -> Iterator[DriftFinding]:
     """What is in the inventory and not in the state, and the other way round."""
     state = stack.state
     for minion in stack.inventory.minions:
@@ -197,13 +197,13 @@ def _strangers(stack: Stack, down: Sequence[str]) -> Iterator[Finding]:
         yield _untold(urn.rpartition("::")[2], "state", "a mount command of this version", "another command")
 
 
-def _untold(minion: str, what: str, wanted: str, found: str) -> Finding:
-    return Finding(
+def _untold(minion: str, what: str, wanted: str, found: str) -> DriftFinding:
+    return DriftFinding(
         minion=minion, what=what, wanted=wanted, found=found, remedy="`pulumi preview`, then `pulumi up`, settles it"
     )
 
 
-def _object(report: Report, repairs: Sequence[Repair], *, mend: bool) -> dict[str, object]:
+def _object(report: DriftReport, repairs: Sequence[Repair], *, mend: bool) -> dict[str, object]:
     told: dict[str, object] = {
         "stack": report.stack,
         "looked": [*report.seen],
@@ -214,7 +214,7 @@ def _object(report: Report, repairs: Sequence[Repair], *, mend: bool) -> dict[st
     return told | ({"repairs": [asdict(it) for it in repairs]} if mend else {})
 
 
-def _text(report: Report, repairs: Sequence[Repair]) -> str:
+def _text(report: DriftReport, repairs: Sequence[Repair]) -> str:
     lines = [f"{it.minion or 'site'}: {it.what} repaired: {plain(it.did)}" for it in repairs if not it.error]
     lines += [f"{name}: passed over: the inventory says that it is down" for name in report.passed_over]
     lines += [finding.line() for finding in report.findings]

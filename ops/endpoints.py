@@ -10,7 +10,7 @@ _WORD = 8
 
 
 @dataclass(frozen=True, kw_only=True)
-class Endpoint:
+class SocketAddress:
     """An address and a port. A connection's local one names it, as long as the address is no loopback one."""
 
     address: IPv4Address | IPv6Address
@@ -21,8 +21,8 @@ class Endpoint:
 class Connection:
     """A TCP connection of a minion's: from ``local`` to ``remote``."""
 
-    local: Endpoint
-    remote: Endpoint
+    local: SocketAddress
+    remote: SocketAddress
 
 
 def connection_of(text: str) -> Connection:
@@ -35,18 +35,18 @@ def connection_of(text: str) -> Connection:
     return Connection(local=local, remote=remote)
 
 
-def _kernels(text: str) -> Endpoint:
+def _kernels(text: str) -> SocketAddress:
     digits, _, port = text.partition(":")
     words = (digits[start : start + _WORD] for start in range(0, len(digits), _WORD))
     packed = b"".join(bytes.fromhex(word)[::-1] for word in words)
-    return Endpoint(address=_plain(ip_address(packed)), port=int(port, 16))
+    return SocketAddress(address=_plain(ip_address(packed)), port=int(port, 16))
 
 
-def endpoint_of(text: str) -> Endpoint | None:
+def endpoint_of(text: str) -> SocketAddress | None:
     """Read "ADDRESS:PORT" as a brick writes its clients (IPv6 without brackets); None for what is no such address."""
     address, _, port = text.rpartition(":")
     try:
-        return Endpoint(address=_plain(ip_address(address)), port=int(port))
+        return SocketAddress(address=_plain(ip_address(address)), port=int(port))
     except ValueError:
         return None
 

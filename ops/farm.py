@@ -12,7 +12,7 @@ from connectors import KEY_VARIABLE
 from connectors.keys import UnusableKeyError, private_keys
 from ops.errors import OpsError
 from ops.pulumi import Pulumi
-from ops.recorded import State, state_of
+from ops.recorded import RecordedStack, state_of
 from settings import ENCRYPTED, Inventory, SettingsError, StackConfig, check
 
 _KEY_SETTING = "sshPrivateKey"
@@ -24,7 +24,7 @@ class Stack:
 
     config: StackConfig
     inventory: Inventory
-    state: State
+    state: RecordedStack
 
 
 async def stack_of(pulumi: Pulumi) -> Stack:

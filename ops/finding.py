@@ -8,7 +8,7 @@ _WIDEST = 300
 
 
 @dataclass(frozen=True, kw_only=True)
-class Finding:
+class DriftFinding:
     """``what`` of ``minion`` is ``found`` where ``wanted`` is wanted; ``remedy`` says what to do about it.
 
     ``minion`` is '' for what concerns the whole cluster, or the site as all see it. ``mend`` is how --repair goes about

@@ -7,8 +7,8 @@ from collections.abc import Collection, Iterator, Mapping
 from pathlib import PurePosixPath
 from typing import Any
 
-from ops.finding import Finding, quoted
-from ops.look import Seen, Unseen
+from ops.finding import DriftFinding, quoted
+from ops.look import Comparison, FailedComparison
 from ops.recorded import Mount
 
 REPAIR = "`python -m ops drift --repair` runs the recorded mount command there"
@@ -28,9 +28,9 @@ _WHAT = {
 }
 
 
-def judge(mount: Mount, seen: Seen | Unseen, *, owners: Collection[str]) -> list[Finding]:
+def judge(mount: Mount, seen: Comparison | FailedComparison, *, owners: Collection[str]) -> list[DriftFinding]:
     """The findings of one minion; ``owners`` are all that the state has."""
-    if isinstance(seen, Unseen):
+    if isinstance(seen, FailedComparison):
         return [_unseen(mount, seen)]
     if _blank(seen):
         return [
@@ -50,8 +50,8 @@ def judge(mount: Mount, seen: Seen | Unseen, *, owners: Collection[str]) -> list
     ]
 
 
-def _finding(mount: Mount, what: str, *, wanted: str, found: str, remedy: str = REPAIR) -> Finding:
-    return Finding(
+def _finding(mount: Mount, what: str, *, wanted: str, found: str, remedy: str = REPAIR) -> DriftFinding:
+    return DriftFinding(
         minion=mount.minion,
         what=what,
         wanted=wanted,
@@ -61,7 +61,7 @@ def _finding(mount: Mount, what: str, *, wanted: str, found: str, remedy: str = 
     )
 
 
-def _unseen(mount: Mount, why: Unseen) -> Finding:
+def _unseen(mount: Mount, why: FailedComparison) -> DriftFinding:
     if why.what == "reach":
         reason, _, remedy = why.reason.partition("; ")
         return _finding(
@@ -92,11 +92,11 @@ def _unseen(mount: Mount, why: Unseen) -> Finding:
     )
 
 
-def _blank(seen: Seen) -> bool:
+def _blank(seen: Comparison) -> bool:
     return not seen.status.get("mounted") and bool(seen.files) and not any(it.get("there") for it in seen.files)
 
 
-def _mount(mount: Mount, status: Mapping[str, Any]) -> Iterator[Finding]:
+def _mount(mount: Mount, status: Mapping[str, Any]) -> Iterator[DriftFinding]:
     wanted = f"{mount.servers[0]}:/{mount.volume} on {mount.path}"
     source, kind = str(status.get("source", "")), str(status.get("fstype", ""))
     if not status.get("mounted"):
@@ -121,7 +121,7 @@ def _mount(mount: Mount, status: Mapping[str, Any]) -> Iterator[Finding]:
         )
 
 
-def _owners(mount: Mount, status: Mapping[str, Any], known: Collection[str]) -> Iterator[Finding]:
+def _owners(mount: Mount, status: Mapping[str, Any], known: Collection[str]) -> Iterator[DriftFinding]:
     """An owner of this stack's that is none of its minions any more would keep the mount for ever."""
     stack = mount.owner.partition("/")[0]
     for owner in status.get("owners", []):
@@ -135,7 +135,7 @@ def _owners(mount: Mount, status: Mapping[str, Any], known: Collection[str]) -> 
             )
 
 
-def _client(mount: Mount, status: Mapping[str, Any]) -> Iterator[Finding]:
+def _client(mount: Mount, status: Mapping[str, Any]) -> Iterator[DriftFinding]:
     """A client outlives the upgrade of its package; mending that takes the mount from under the pods."""
     if status.get("stale"):
         yield _finding(
@@ -147,13 +147,13 @@ def _client(mount: Mount, status: Mapping[str, Any]) -> Iterator[Finding]:
         )
 
 
-def _guard(mount: Mount, seen: Seen) -> Iterator[Finding]:
+def _guard(mount: Mount, seen: Comparison) -> Iterator[DriftFinding]:
     wanted, found = str(mount.said.get("guard") or "immutable"), str(seen.status.get("guard", ""))
     if found not in (wanted, "immutable"):
         yield _finding(mount, "guard", wanted=f"{wanted} (bare {mount.path})", found=found or "nothing")
 
 
-def _kept(mount: Mount, seen: Seen) -> Iterator[Finding]:
+def _kept(mount: Mount, seen: Comparison) -> Iterator[DriftFinding]:
     missing = {PurePosixPath(file["file"]).name for file in seen.files if not file["there"]}
     for file in seen.files:
         path = str(file["file"])

@@ -23,7 +23,7 @@ _NOT_ASKABLE = 3
 
 
 @dataclass(frozen=True, kw_only=True)
-class Seen:
+class Comparison:
     """What ``compare`` said: the mount's status, the files that differ, the units; what the client is connected to.
 
     ``asks`` is whether the minion has the gluster command.
@@ -37,7 +37,7 @@ class Seen:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Unseen:
+class FailedComparison:
     """Why nothing is known of a minion: ``what`` failed ("reach", "login", "look", "script"), and the ``reason``."""
 
     what: str
@@ -45,19 +45,19 @@ class Unseen:
     remedy: str = ""
 
 
-async def look(connection: asyncssh.SSHClientConnection, mount: Mount) -> Seen | Unseen:
+async def look(connection: asyncssh.SSHClientConnection, mount: Mount) -> Comparison | FailedComparison:
     """Compare a minion with its recorded ``mount``, without changing anything; bounded in time, raises nothing."""
     try:
         return _seen(await run(connection, command(mount), input=mount.script.encode(), timeout=SILENT_SECONDS))
     except NotRunError as error:
-        return Unseen(what="login", reason=error.reason, remedy=error.remedy)
+        return FailedComparison(what="login", reason=error.reason, remedy=error.remedy)
     except ConnectError as error:
         return unreached(mount.minion, error)
 
 
-def unreached(minion: str, error: ConnectError) -> Unseen:
+def unreached(minion: str, error: ConnectError) -> FailedComparison:
     """What is known of a minion that could not be reached."""
-    return Unseen(what="reach", reason=str(error).removeprefix(f"minion {minion}: "))
+    return FailedComparison(what="reach", reason=str(error).removeprefix(f"minion {minion}: "))
 
 
 def command(mount: Mount) -> str:
@@ -67,18 +67,18 @@ def command(mount: Mount) -> str:
     )
 
 
-def _seen(result: Result) -> Seen | Unseen:
+def _seen(result: Result) -> Comparison | FailedComparison:
     if result.exit_status == _NOT_ASKABLE:
-        return Unseen(what="script", reason=first_line(result.stderr))
+        return FailedComparison(what="script", reason=first_line(result.stderr))
     if result.exit_status != 0:
         reason = first_line(result.stderr) or f"exit status {result.exit_status}"
-        return Unseen(what="look", reason=reason)
+        return FailedComparison(what="look", reason=reason)
     try:
         status, client, *rest = [json.loads(line) for line in result.stdout.decode(errors="replace").splitlines()]
         connections = tuple(connection_of(text) for text in client["connections"])
     except (ValueError, LookupError, TypeError):
-        return Unseen(what="look", reason="its answer cannot be read")
-    return Seen(
+        return FailedComparison(what="look", reason="its answer cannot be read")
+    return Comparison(
         status=status,
         files=tuple(line for line in rest if "file" in line),
         units=tuple(line for line in rest if "unit" in line),

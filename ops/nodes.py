@@ -8,31 +8,31 @@ from pathlib import Path
 
 from components.labels import mounted_label
 from connectors.cluster import Cluster, ClusterError
-from ops.finding import Finding, quoted
-from ops.recorded import Label, State
+from ops.finding import DriftFinding, quoted
+from ops.recorded import Label, RecordedStack
 from settings import Kubernetes
 
 _REPAIR = "`python -m ops drift --repair` lets Pulumi write it again"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Node:
+class NodeMetadata:
     """A node's labels and annotations."""
 
     labels: Mapping[str, str]
     annotations: Mapping[str, str]
 
 
-def _nodes(cluster: Cluster) -> dict[str, Node]:
+def _nodes(cluster: Cluster) -> dict[str, NodeMetadata]:
     return {
-        item["metadata"]["name"]: Node(
+        item["metadata"]["name"]: NodeMetadata(
             labels=item["metadata"].get("labels") or {}, annotations=item["metadata"].get("annotations") or {}
         )
         for item in cluster.ask("the nodes", cluster.core.list_node)["items"]
     }
 
 
-def judge_nodes(state: State, kubernetes: Kubernetes, *, passed_over: Collection[str]) -> list[Finding]:
+def judge_nodes(state: RecordedStack, kubernetes: Kubernetes, *, passed_over: Collection[str]) -> list[DriftFinding]:
     """The findings about nodes; a cluster that does not answer is one too. Blocks for 10 s at most."""
     try:
         nodes = _nodes(
@@ -41,7 +41,7 @@ def judge_nodes(state: State, kubernetes: Kubernetes, *, passed_over: Collection
     except ClusterError as error:
         reason, _, remedy = str(error).rpartition("; ")
         return [
-            Finding(
+            DriftFinding(
                 minion="",
                 what="connection",
                 wanted="a cluster that tells its nodes' labels",
@@ -52,12 +52,14 @@ def judge_nodes(state: State, kubernetes: Kubernetes, *, passed_over: Collection
     return [*_recorded(state, nodes, passed_over), *_stray(state, nodes)]
 
 
-def _recorded(state: State, nodes: Mapping[str, Node], passed_over: Collection[str]) -> Iterator[Finding]:
+def _recorded(
+    state: RecordedStack, nodes: Mapping[str, NodeMetadata], passed_over: Collection[str]
+) -> Iterator[DriftFinding]:
     for minion, label in state.labels.items():
         if minion in passed_over:
             continue
         if (node := nodes.get(label.node)) is None:
-            yield Finding(
+            yield DriftFinding(
                 minion=minion,
                 what="node",
                 wanted=f"node {label.node} in the cluster",
@@ -68,14 +70,14 @@ def _recorded(state: State, nodes: Mapping[str, Node], passed_over: Collection[s
         yield from _differing(minion, label, node)
 
 
-def _differing(minion: str, label: Label, node: Node) -> Iterator[Finding]:
+def _differing(minion: str, label: Label, node: NodeMetadata) -> Iterator[DriftFinding]:
     for what, wanted, there in (
         ("label", label.labels, node.labels),
         ("annotation", label.annotations, node.annotations),
     ):
         for key, value in wanted.items():
             if there.get(key) != value:
-                yield Finding(
+                yield DriftFinding(
                     minion=minion,
                     what=what,
                     wanted=f"{key}={value} on node {label.node}",
@@ -85,12 +87,12 @@ def _differing(minion: str, label: Label, node: Node) -> Iterator[Finding]:
                 )
 
 
-def _stray(state: State, nodes: Mapping[str, Node]) -> Iterator[Finding]:
+def _stray(state: RecordedStack, nodes: Mapping[str, NodeMetadata]) -> Iterator[DriftFinding]:
     """Pods of ours may start where the label is, so it must be nowhere else."""
     key = mounted_label(state.stack)
     for name in sorted(nodes.keys() - state.labelled):
         if key in nodes[name].labels:
-            yield Finding(
+            yield DriftFinding(
                 minion=name,
                 what="label",
                 wanted=f"no label {key} on node {name}, which the state does not have",

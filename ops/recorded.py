@@ -100,7 +100,7 @@ class Published:
 
 
 @dataclass(frozen=True, kw_only=True)
-class State:
+class RecordedStack:
     """One stack: its mounts by the minion's name, the label of each minion that has one, and its site.
 
     ``labelled`` are the nodes of all labels, those without a mount too; ``strange`` are the URNs of remote
@@ -116,7 +116,7 @@ class State:
     published: Published | None
 
 
-def state_of(exported: Mapping[str, Any]) -> State:
+def state_of(exported: Mapping[str, Any]) -> RecordedStack:
     """What ``pulumi stack export`` says. Raises OpsError when the stack holds nothing."""
     resources = [
         resource for resource in (exported.get("deployment") or {}).get("resources") or [] if not resource.get("delete")
@@ -133,7 +133,7 @@ def state_of(exported: Mapping[str, Any]) -> State:
             labels.update((mount.minion, _label(it)) for it in _children(resources, _LABEL) if _siblings(resource, it))
         else:
             strange.append(resource["urn"])
-    return State(
+    return RecordedStack(
         project=urn_of_any[4],
         stack=urn_of_any[2],
         mounts=mounts,

@@ -21,9 +21,9 @@ from ops.site import StackSite, site_of, table
 from publisher.crew import assemble
 from publisher.history import Record
 from publisher.jury import NOBODY
-from publisher.remote import PublishError, Site
+from publisher.remote import PublishError, RemoteSite
 from publisher.rollback import available, damaged
-from publisher.slots import State
+from publisher.slots import SiteState
 
 #: A flip may come between two questions: then both are asked again, after so many seconds.
 _AGAIN_SECONDS = 0.5
@@ -37,7 +37,7 @@ class Releases:
 
     site: StackSite
     minion: str
-    state: State
+    state: SiteState
     log: tuple[Record, ...]
 
     @property
@@ -80,7 +80,7 @@ async def _look(pulumi: Pulumi) -> tuple[Releases, tuple[str, ...]]:
         raise OpsError(str(error)) from None
 
 
-async def releases_of(site: StackSite, seen: Site) -> Releases:
+async def releases_of(site: StackSite, seen: RemoteSite) -> Releases:
     """What one minion sees. Raises PublishError, ConnectError."""
     state = await seen.state()
     log = await seen.log() if state.exists else []

@@ -12,7 +12,7 @@ from connectors.login_shell import announced, words_of
 from connectors.ssh import ConnectError, connect, run
 from ops.content import distrust
 from ops.farm import Stack
-from ops.finding import Finding, plain
+from ops.finding import DriftFinding, plain
 from ops.look import CONNECT_SECONDS, first_line
 from ops.pulumi import Pulumi
 from ops.recorded import Mount
@@ -36,7 +36,7 @@ class Repair:
     error: str = ""
 
 
-async def repair(stack: Stack, pulumi: Pulumi, findings: Sequence[Finding]) -> list[Repair]:
+async def repair(stack: Stack, pulumi: Pulumi, findings: Sequence[DriftFinding]) -> list[Repair]:
     """Mend what can be mended: all minions side by side, then the labels, which say that a mount stands."""
     reachable = {minion.name: minion for minion in stack.inventory.minions}
     names = [name for name in _to_mend(findings, "mount") if name in reachable]
@@ -46,7 +46,7 @@ async def repair(stack: Stack, pulumi: Pulumi, findings: Sequence[Finding]) -> l
     return [*mounted, *await _label(stack, pulumi, labelled), *await _content(stack, pulumi, findings)]
 
 
-def plan(findings: Sequence[Finding]) -> list[str]:
+def plan(findings: Sequence[DriftFinding]) -> list[str]:
     """What ``repair`` would do about the findings, a line each; empty where nothing can be mended."""
     lines = [f"{name}: the recorded mount command would be run" for name in _to_mend(findings, "mount")]
     lines += [f"{name}: `pulumi up` would write its node's labels again" for name in _to_mend(findings, "label")]
@@ -57,7 +57,7 @@ def plan(findings: Sequence[Finding]) -> list[str]:
     return lines
 
 
-def _to_mend(findings: Iterable[Finding], how: str) -> list[str]:
+def _to_mend(findings: Iterable[DriftFinding], how: str) -> list[str]:
     return list(dict.fromkeys(finding.minion for finding in findings if finding.mend == how))
 
 
@@ -87,7 +87,7 @@ async def _label(stack: Stack, pulumi: Pulumi, names: Sequence[str]) -> list[Rep
     return [Repair(minion=name, what="label", did="" if error else "written", error=error) for name in names]
 
 
-async def _content(stack: Stack, pulumi: Pulumi, findings: Sequence[Finding]) -> list[Repair]:
+async def _content(stack: Stack, pulumi: Pulumi, findings: Sequence[DriftFinding]) -> list[Repair]:
     """Mark what is damaged, so that the publish does not take it for whole, and let Pulumi publish again."""
     concerned = [finding for finding in findings if finding.mend in ("content", "slot")]
     if not concerned:

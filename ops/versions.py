@@ -17,8 +17,8 @@ from ipaddress import IPv4Address, IPv6Address
 
 from ops.clients import Client, NotToldError, clients_of
 from ops.farm import Stack
-from ops.finding import Finding, plain, quoted
-from ops.look import Seen, Unseen
+from ops.finding import DriftFinding, plain, quoted
+from ops.look import Comparison, FailedComparison
 from ops.recorded import Mount
 
 Address = IPv4Address | IPv6Address
@@ -27,11 +27,11 @@ _LEVELS = 100  # an op-version has two decimal digits for each part of a release
 _FIRST_OF_RELEASES = 30000  # before them they were 1, 2 and 3
 
 
-def _mounted(seen: Mapping[str, Seen | Unseen]) -> dict[str, Seen]:
-    return {name: what for name, what in seen.items() if isinstance(what, Seen) and what.status.get("mounted")}
+def _mounted(seen: Mapping[str, Comparison | FailedComparison]) -> dict[str, Comparison]:
+    return {name: what for name, what in seen.items() if isinstance(what, Comparison) and what.status.get("mounted")}
 
 
-def judge_minions(seen: Mapping[str, Seen | Unseen]) -> Iterator[Finding]:
+def judge_minions(seen: Mapping[str, Comparison | FailedComparison]) -> Iterator[DriftFinding]:
     """A finding for each minion whose installed client is not the one that most minions have.
 
     Of two that are as common the newer one is wanted. A minion whose recorded script does not tell its version yet is
@@ -44,7 +44,7 @@ def judge_minions(seen: Mapping[str, Seen | Unseen]) -> Iterator[Finding]:
     wanted = max(count, key=lambda version: (count[version], _newness(version)))
     for name, version in versions.items():
         if version and version != wanted:
-            yield Finding(
+            yield DriftFinding(
                 minion=name,
                 what="version",
                 wanted=f"{quoted(wanted)}, as {count[wanted]} of {count.total()} minions have it",
@@ -57,7 +57,9 @@ def _newness(version: str) -> tuple[int, ...]:
     return tuple(int(number) for number in re.findall("[0-9]+", version))
 
 
-async def look_at_servers(stack: Stack, seen: Mapping[str, Seen | Unseen]) -> tuple[list[Finding], list[str]]:
+async def look_at_servers(
+    stack: Stack, seen: Mapping[str, Comparison | FailedComparison]
+) -> tuple[list[DriftFinding], list[str]]:
     """Have one minion ask the servers, and compare them with the clients; give findings, and what was not compared.
 
     Bounded in time; raises nothing that a minion or a server could cause.
@@ -74,7 +76,7 @@ async def look_at_servers(stack: Stack, seen: Mapping[str, Seen | Unseen]) -> tu
         return [], [f"the servers' versions: {plain(str(error))}"]
 
 
-def _asking(mounted: Mapping[str, Seen]) -> str:
+def _asking(mounted: Mapping[str, Comparison]) -> str:
     """The first minion that can ask the servers. Raises NotToldError."""
     if not mounted:
         raise NotToldError("no minion has a mount that answers")
@@ -85,8 +87,8 @@ def _asking(mounted: Mapping[str, Seen]) -> str:
 
 
 def judge_servers(
-    mount: Mount, minions: Mapping[str, Seen], clients: Sequence[Client]
-) -> tuple[list[Finding], list[str]]:
+    mount: Mount, minions: Mapping[str, Comparison], clients: Sequence[Client]
+) -> tuple[list[DriftFinding], list[str]]:
     """Compare the ``minions`` with the servers by what both are as ``clients`` of the volume of ``mount``.
 
     A minion's client is told from others of that machine by the ports of its connections. Servers are the machines that
@@ -115,9 +117,9 @@ def judge_servers(
     )
 
 
-def _mixed(mount: Mount, servers: Mapping[Address, Collection[int]]) -> Finding:
+def _mixed(mount: Mount, servers: Mapping[Address, Collection[int]]) -> DriftFinding:
     """What concerns no single minion."""
-    return Finding(
+    return DriftFinding(
         minion="",
         what="version",
         wanted=f"one version on all servers of {mount.volume}",
@@ -126,11 +128,11 @@ def _mixed(mount: Mount, servers: Mapping[Address, Collection[int]]) -> Finding:
     )
 
 
-def _differing(minion: str, found: Collection[int], servers: Mapping[Address, Collection[int]]) -> Finding:
+def _differing(minion: str, found: Collection[int], servers: Mapping[Address, Collection[int]]) -> DriftFinding:
     newest = max(version for versions in servers.values() for version in versions)
     newer = "the client is newer, and servers come first: upgrade them"
     older = "the client is older: drain the node, upgrade it, reboot"
-    return Finding(
+    return DriftFinding(
         minion=minion,
         what="version",
         wanted=f"that of the servers: {_servers(servers)}",

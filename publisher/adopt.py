@@ -22,7 +22,7 @@ from publisher.links import Links
 from publisher.manifest import RESERVED, Entry, Manifest, escape
 from publisher.parallel import in_batches, in_parts, together
 from publisher.progress import Progress
-from publisher.remote import SCRIPT, Place, PublishError, Site
+from publisher.remote import SCRIPT, Place, PublishError, RemoteSite
 from publisher.verify import READERS, verify_live
 from settings import Minion
 
@@ -65,7 +65,7 @@ class Adoptable:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Found:
+class DirectoryEntry:
     """An entry of a directory: its kind as find(1) has it, and how to tell that it changed."""
 
     path: bytes
@@ -77,13 +77,13 @@ class Found:
 
 
 @dataclass(frozen=True, kw_only=True)
-class ForeignSite(Site):
+class ForeignSite(RemoteSite):
     """A site that no publish made, as a minion reaches it; the verbs of adopt.sh."""
 
     docroot: Docroot
 
     @classmethod
-    def of(cls, site: Site, docroot: Docroot) -> Self:
+    def of(cls, site: RemoteSite, docroot: Docroot) -> Self:
         """The same minion and place."""
         return cls(minion=site.minion, connection=site.connection, place=site.place, docroot=docroot)
 
@@ -91,7 +91,7 @@ class ForeignSite(Site):
         """What there is to adopt: "html", "site", or "cut" for an adoption that was cut off."""
         return str(json.loads(await self._run("survey"))["what"])
 
-    async def listed(self) -> list[Found]:
+    async def listed(self) -> list[DirectoryEntry]:
         """Every entry but those whose names are the publisher's."""
         records = (await self._run("list")).split(b"\0")[:-1]
         found = []
@@ -99,7 +99,7 @@ class ForeignSite(Site):
             kind, mode, size, mtime, path = stat.split(b" ", 4)
             if path not in RESERVED:
                 found.append(
-                    Found(
+                    DirectoryEntry(
                         path=path,
                         type=kind.decode(),
                         mode=int(mode, 8),
@@ -200,7 +200,7 @@ async def adoption_of(
     return Adoptable(path=path, is_cut_off=False, files=len(files), size=sum(it.size for it in files), odd=odd)
 
 
-async def _refusals(site: ForeignSite, found: Sequence[Found], shared: Sequence[str]) -> tuple[str, ...]:
+async def _refusals(site: ForeignSite, found: Sequence[DirectoryEntry], shared: Sequence[str]) -> tuple[str, ...]:
     """What a publish will not keep as it is; raises PublishError for what no slot can hold."""
     where = site.place.path
     if special := [it.path for it in found if it.type not in {"f", "d", "l"}]:
@@ -225,7 +225,7 @@ async def _refusals(site: ForeignSite, found: Sequence[Found], shared: Sequence[
     )
 
 
-def _links(found: Sequence[Found], shared: Sequence[str]) -> Links:
+def _links(found: Sequence[DirectoryEntry], shared: Sequence[str]) -> Links:
     return Links(
         targets={it.path: it.target for it in found if it.type == "l"},
         files=frozenset(it.path for it in found if it.type == "f"),
@@ -240,7 +240,7 @@ def _some(paths: Sequence[bytes]) -> str:
     return ", ".join(map(escape, paths[:_NAMED])) + more + (" is" if len(paths) == 1 else " are each")
 
 
-async def _manifest(site: ForeignSite, found: Sequence[Found], progress: Progress) -> Manifest:
+async def _manifest(site: ForeignSite, found: Sequence[DirectoryEntry], progress: Progress) -> Manifest:
     files = [it for it in found if it.type == "f"]
     size = sum(it.size for it in files)
     seen: dict[bytes, str] = {}
@@ -263,7 +263,7 @@ async def _manifest(site: ForeignSite, found: Sequence[Found], progress: Progres
     )
 
 
-def _entry(it: Found) -> Entry:
+def _entry(it: DirectoryEntry) -> Entry:
     """The entry of a manifest, for a file still without its digest."""
     match it.type:
         case "l":
@@ -279,7 +279,7 @@ def _sample(manifest: Manifest) -> Sequence[Entry]:
     return files[:: max(1, -(-len(files) // _SAMPLE))]
 
 
-async def _verify(site: Site, *, docroot: Docroot, manifest: Manifest) -> None:
+async def _verify(site: RemoteSite, *, docroot: Docroot, manifest: Manifest) -> None:
     """Prove that a minion reads some of the files as they are in ``manifest``. Raises PublishError."""
     sample = _sample(manifest)
     seen = await ForeignSite.of(site, docroot).hashed(entry.path for entry in sample)
@@ -290,7 +290,7 @@ async def _verify(site: Site, *, docroot: Docroot, manifest: Manifest) -> None:
         )
 
 
-def _changed(before: Sequence[Found], after: Sequence[Found]) -> str:
+def _changed(before: Sequence[DirectoryEntry], after: Sequence[DirectoryEntry]) -> str:
     """An entry that is not as it was; '' for none. A directory's own size and time mean nothing."""
     was, now = ({it.path: it if it.type != "d" else it.type for it in found} for found in (before, after))
     differing = sorted(path for path in was.keys() | now.keys() if was.get(path) != now.get(path))

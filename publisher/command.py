@@ -14,7 +14,7 @@ from connectors.selection import chosen_minions
 from connectors.ssh import ConnectError
 from publisher.jury import chosen_jury
 from publisher.manifest import Manifest, ManifestError
-from publisher.plan import difference
+from publisher.plan import difference, plan
 from publisher.progress import Progress
 from publisher.publish import Order, publish, remove
 from publisher.reading import Reading
@@ -47,10 +47,10 @@ def _plan() -> str:
     return "" if sys.stdin.isatty() else sys.stdin.buffer.read().decode("utf-8", errors="replace")
 
 
-def _as_shown(reading: Reading, source: Path, plan: str) -> Manifest:
-    """The manifest; raises PublishError when it is not what the preview showed as ``plan``."""
+def _as_shown(reading: Reading, source: Path, shown: str) -> Manifest:
+    """The manifest; raises PublishError when it is not what the preview showed as ``shown``."""
     manifest = reading.manifest()
-    if plan.strip() and (what := difference(plan, manifest.plan())):
+    if shown.strip() and (what := difference(shown, plan(manifest))):
         raise PublishError(
             f"{source} is no longer what the preview showed: {what}; nothing was published, preview and run again"
         )

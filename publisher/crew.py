@@ -16,7 +16,7 @@ from connectors import ssh
 from connectors.cluster import ClusterError
 from publisher.jury import Jury
 from publisher.parallel import together
-from publisher.remote import Place, PublishError, Site
+from publisher.remote import Place, PublishError, RemoteSite
 from settings import Minion
 
 #: So many are connected to, and so many read, side by side.
@@ -29,7 +29,7 @@ _FRESH_SECONDS = 5.0
 _LEAVE_SECONDS = 2.0
 _NAMED = 5
 
-Proof = Callable[[Site], Awaitable[object]]
+Proof = Callable[[RemoteSite], Awaitable[object]]
 
 
 @asynccontextmanager
@@ -40,7 +40,7 @@ async def assemble(
     jury: Jury,
     turn: str = "",
     say: Callable[[str], None] = lambda _: None,
-    proof: Proof = Site.state,
+    proof: Proof = RemoteSite.state,
 ) -> AsyncIterator[Crew]:
     """Connect to the minions of ``jury`` side by side, and go on as soon as one can publish.
 
@@ -68,7 +68,7 @@ class Crew:
     ``verified`` names who has done what ``each`` was last asked for; ``passed_over`` tells of each left out, and why.
     """
 
-    publisher: Site
+    publisher: RemoteSite
     verified: tuple[str, ...] = ()
 
     def __init__(
@@ -87,7 +87,7 @@ class Crew:
         self._up = up = [minion for minion in minions if minion.state == "up"]
         self._line = _line(up, jury, turn)
         self._wanted = len(up) if jury.sample is None else min(len(up), 1 + jury.sample)
-        self._seats: list[asyncio.Task[Site | None]] = []
+        self._seats: list[asyncio.Task[RemoteSite | None]] = []
         self._opened: list[asyncssh.SSHClientConnection] = []
         self._places = asyncio.Semaphore(_AT_ONCE)
         self._missing: list[_Missing] = []
@@ -142,7 +142,7 @@ class Crew:
                 seat.result()
             await self._judge()
 
-    async def each(self, work: Callable[[Site], Awaitable[None]], *, publisher: bool = False) -> None:
+    async def each(self, work: Callable[[RemoteSite], Awaitable[None]], *, publisher: bool = False) -> None:
         """Do ``work`` on those who verify, side by side and on each as soon as it is here; on the ``publisher`` too.
 
         Where nobody else is left the publisher verifies itself. Raises PublishError for those whose work does, and when
@@ -151,7 +151,7 @@ class Crew:
         wrong: dict[str, PublishError] = {}
         able: set[str] = set()
 
-        async def one(seat: asyncio.Task[Site | None]) -> None:
+        async def one(seat: asyncio.Task[RemoteSite | None]) -> None:
             await asyncio.wait({seat})  # which goes on should we be cancelled
             site = seat.result()
             if site is None or site is self.publisher or any(it.minion == site.minion for it in self._missing):
@@ -190,7 +190,7 @@ class Crew:
                     connection.abort()
             await asyncio.gather(*leaving, return_exceptions=True)
 
-    async def _fill(self) -> Site | None:
+    async def _fill(self) -> RemoteSite | None:
         """Somebody for one place, the next in line; of a sample whoever is missing is replaced."""
         tried = False
         for minion in self._line:
@@ -203,7 +203,7 @@ class Crew:
                 self._missing.append(_Missing(minion=minion, reason=str(error)))
         return None
 
-    async def _reach(self, minion: Minion) -> Site:
+    async def _reach(self, minion: Minion) -> RemoteSite:
         async with self._places:
             reaching = asyncio.create_task(self._connect(minion))
             try:
@@ -216,14 +216,14 @@ class Crew:
                 with contextlib.suppress(BaseException):
                     await reaching
 
-    async def _connect(self, minion: Minion) -> Site:
+    async def _connect(self, minion: Minion) -> RemoteSite:
         connection = await ssh.connect(minion)
         self._opened.append(connection)
-        site = Site(minion=minion, connection=connection, place=self._place)
+        site = RemoteSite(minion=minion, connection=connection, place=self._place)
         await self._proof(site)
         return site
 
-    async def _first(self) -> Site:
+    async def _first(self) -> RemoteSite:
         """Who is first in line of those who are here; an earlier one that is late is not waited for long."""
         until = float("inf")
         waiting = set(self._seats)

@@ -19,8 +19,8 @@ from publisher.delta import Delta
 from publisher.history import Kind, Note, Record
 from publisher.manifest import Entry, Manifest
 from publisher.progress import Ahead, Progress
-from publisher.remote import PublishError, Site
-from publisher.slots import Flip, Slot, State, Unchanged, Write, decide
+from publisher.remote import PublishError, RemoteSite
+from publisher.slots import Flip, SiteState, Slot, Unchanged, Write, decide
 from publisher.verify import verify_files, verify_live, verify_written
 from publisher.written import Written
 
@@ -32,7 +32,7 @@ UNDO_SECONDS = 30.0
 
 @asynccontextmanager
 async def deploying(
-    crew: Crew, progress: Progress, *, seen: State | None = None, release: str = ""
+    crew: Crew, progress: Progress, *, seen: SiteState | None = None, release: str = ""
 ) -> AsyncIterator[Deployment]:
     """Hold the site's lock through the crew's publisher. Raises PublishError when another deployment has it.
 
@@ -45,14 +45,14 @@ async def deploying(
         async with crew.publisher.hold(token, who) as said:
             await ahead
             yield Deployment(
-                crew=crew, progress=progress, token=token, holder=who, state=State.parse(said), known=known
+                crew=crew, progress=progress, token=token, holder=who, state=SiteState.parse(said), known=known
             )
     finally:
         ahead.cancel()
         await asyncio.gather(ahead, return_exceptions=True)
 
 
-async def _look_ahead(site: Site, seen: State | None, release: str, known: dict[str, Manifest]) -> None:
+async def _look_ahead(site: RemoteSite, seen: SiteState | None, release: str, known: dict[str, Manifest]) -> None:
     if seen is None:
         return
     match decide(seen, release):
@@ -89,7 +89,7 @@ class Deployment:
     progress: Progress
     token: str
     holder: str
-    state: State
+    state: SiteState
     known: dict[str, Manifest]
 
     async def manifest(self, slot: Slot, release: str) -> Manifest:
@@ -107,7 +107,7 @@ class Deployment:
             self.known[release] = found
         return self.known[release]
 
-    async def sample(self, state: State, manifest: Manifest) -> Sequence[Entry]:
+    async def sample(self, state: SiteState, manifest: Manifest) -> Sequence[Entry]:
         """Some of the files in which a release differs from what is live."""
         live = await self.manifest(state.live, state.live_release) if state.live and state.live_release else None
         changed = Delta.between(live, manifest).write
@@ -154,7 +154,7 @@ class Deployment:
         await self.crew.each(lambda site: verify_live(site, slot, release), publisher=True)
 
     async def go_live(
-        self, state: State, slot: Slot, what: Manifest | str, *, kind: Kind, commit: str | None
+        self, state: SiteState, slot: Slot, what: Manifest | str, *, kind: Kind, commit: str | None
     ) -> Record:
         """Flip, prove it on every minion of the crew, and undo it where it cannot be proven; give the log's line.
 
@@ -175,7 +175,7 @@ class Deployment:
         self.progress.say(f"release {release} is live in slot {slot}")
         return record
 
-    async def _undone(self, state: State, error: str) -> str:
+    async def _undone(self, state: SiteState, error: str) -> str:
         """Make live again what was; give ``error`` with what became of that."""
         was = "nothing" if state.live is None else f"release {state.live_release or '?'} in slot {state.live}"
         until = time.monotonic() + UNDO_SECONDS

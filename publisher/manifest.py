@@ -1,7 +1,4 @@
-"""What a release consists of: the manifest of a content directory.
-
-The Pulumi program computes it in every preview, so this module uses the standard library only, and pathspec
-where the content has rules about what is not published (publisher/ignore.py).
+"""What a release consists of: its manifest. publisher/scan.py reads it from a content directory.
 
 A manifest is text, one line an entry, sorted by path: ``KIND SIZE SHA256 PATH``.
 
@@ -17,10 +14,9 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Collection, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 from typing import Final, Literal, cast
 
 Kind = Literal["644", "755", "link", "dir"]
@@ -29,8 +25,6 @@ Kind = Literal["644", "755", "link", "dir"]
 RESERVED: Final = (b"glusterfarm-release", b"glusterfarm-pod")
 
 SHORT_DIGEST: Final = 12
-#: A plan of more entries than this has a line a directory.
-PLAN_LINES: Final = 2000
 #: An error lists at most this many entries that cannot be published; `config check --json` lists all.
 MOST_REASONS: Final = 100
 _NO_DIGEST: Final = "-"
@@ -89,16 +83,6 @@ class Manifest:
     entries: tuple[Entry, ...]
 
     @classmethod
-    def of(cls, source: Path, *, shared: Collection[str] = ()) -> Manifest:
-        """Read the directory ``source``, whose links may lead to the ``shared`` directories that pods have.
-
-        Raises ManifestError naming everything that cannot be published.
-        """
-        from publisher.scan import scan  # noqa: PLC0415 (scan builds on Entry)
-
-        return cls.from_entries(scan(source, shared=shared))
-
-    @classmethod
     def from_entries(cls, entries: Iterable[Entry]) -> Manifest:
         """The manifest with these entries, in any order."""
         return cls(entries=tuple(sorted(entries, key=lambda entry: entry.path)))
@@ -127,17 +111,6 @@ class Manifest:
     def release(self) -> str:
         """The release's name: 12 hex digits."""
         return hashlib.sha256(self.text.encode()).hexdigest()[:SHORT_DIGEST]
-
-    def plan(self) -> str:
-        """The manifest as a preview shows it, with short digests: a diff lists the changed files.
-
-        Of more than ``PLAN_LINES`` entries it lists directories: see publisher/plan.py.
-        """
-        if len(self.entries) <= PLAN_LINES:
-            return "".join(entry.line(SHORT_DIGEST) for entry in self.entries)
-        from publisher.plan import directories  # noqa: PLC0415 (it builds on Entry)
-
-        return directories(self.entries, most=PLAN_LINES)
 
 
 def escape(path: bytes) -> str:

@@ -10,8 +10,22 @@ from __future__ import annotations
 import hashlib
 from bisect import bisect_right
 from collections.abc import Sequence
+from typing import Final
 
-from publisher.manifest import SHORT_DIGEST, Entry, escape
+from publisher.manifest import SHORT_DIGEST, Entry, Manifest, escape
+
+#: A plan of more entries than this has a line for each directory.
+PLAN_LINES: Final = 2000
+
+
+def plan(manifest: Manifest) -> str:
+    """The manifest as a preview shows it, with short digests: a diff lists the changed files.
+
+    If there are more than ``PLAN_LINES`` entries, it lists directories.
+    """
+    if len(manifest.entries) <= PLAN_LINES:
+        return "".join(entry.line(SHORT_DIGEST) for entry in manifest.entries)
+    return directories(manifest.entries, most=PLAN_LINES)
 
 
 def directories(entries: Sequence[Entry], *, most: int) -> str:

@@ -21,9 +21,9 @@ from publisher.jury import NOBODY, Jury
 from publisher.manifest import Entry, Manifest
 from publisher.parallel import in_shares, together
 from publisher.progress import Progress
-from publisher.remote import Place, PublishError, Site
+from publisher.remote import Place, PublishError, RemoteSite
 from publisher.sending import send
-from publisher.slots import Flip, Slot, State, Unchanged, Write, decide
+from publisher.slots import Flip, SiteState, Slot, Unchanged, Write, decide
 from publisher.stream import TarStream
 from publisher.written import Written
 from settings import Minion
@@ -73,9 +73,9 @@ async def publish(minions: Sequence[Minion], order: Order, progress: Progress) -
     there, and then it stays as the previous one.
     """
     began = time.monotonic()
-    seen = dict[str, State]()
+    seen = dict[str, SiteState]()
 
-    async def proof(site: Site) -> None:
+    async def proof(site: RemoteSite) -> None:
         seen[site.minion.name] = await site.glance()
 
     reading = asyncio.create_task(_read(order))
@@ -156,7 +156,7 @@ class _Run:
                 await deployment.go_live(state, slot, manifest, kind="published", commit=self.commit)
                 return slot, "written", delta
 
-    async def _write(self, state: State, decision: Write) -> Delta:
+    async def _write(self, state: SiteState, decision: Write) -> Delta:
         manifest, slot = self.manifest, decision.slot
         deployment, progress = self.deployment, self.deployment.progress
         base = None if decision.base is None else await deployment.manifest(slot, decision.base)

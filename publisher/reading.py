@@ -18,6 +18,7 @@ from types import TracebackType
 from typing import Self
 
 from connectors.ending import end
+from publisher import scan
 from publisher.environment import without_secrets
 from publisher.manifest import Manifest, ManifestError
 
@@ -76,7 +77,7 @@ def main(source: str, *shared: str) -> int:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # who is interrupted is whoever waits, and ends us
     threading.Thread(target=_end_with_stdin, daemon=True).start()
     try:
-        said, status = Manifest.of(Path(source), shared=shared).text, 0
+        said, status = scan.read(Path(source), shared=shared).text, 0
     except ManifestError as error:
         said, status = str(error), _REFUSED
     sys.stdout.buffer.write(said.encode(errors="surrogateescape"))

@@ -14,7 +14,7 @@ from components.remote_script import RemoteScript
 from connectors import ssh
 from publisher.history import Note, Record, parse_log
 from publisher.manifest import RESERVED, Manifest, ManifestError
-from publisher.slots import Slot, State
+from publisher.slots import SiteState, Slot
 from settings import Minion
 
 SCRIPT = RemoteScript(name="publish")
@@ -46,7 +46,7 @@ class Place:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Site:
+class RemoteSite:
     """The site at ``place``, as ``minion`` reaches it.
 
     Every method runs one verb of publish.sh. Raises PublishError with what the script said, or ConnectError.
@@ -61,13 +61,13 @@ class Site:
         """Where the site is on every minion."""
         return self.place.path
 
-    async def state(self) -> State:
+    async def state(self) -> SiteState:
         """What the slots hold. Fails where the volume is not mounted or the site directory is not ours."""
-        return State.parse(await self._run("state"))
+        return SiteState.parse(await self._run("state"))
 
-    async def glance(self) -> State:
+    async def glance(self) -> SiteState:
         """The same, but by each slot's own word for what it holds: quick, and no proof."""
-        return State.parse(await self._run("glance"))
+        return SiteState.parse(await self._run("glance"))
 
     async def log(self) -> list[Record]:
         """The release log, the oldest flip first."""

@@ -14,7 +14,7 @@ from publisher.history import Record
 from publisher.jury import NOBODY, Jury
 from publisher.progress import Progress
 from publisher.remote import Place, PublishError
-from publisher.slots import SLOTS, Flip, Slot, State, Unchanged, decide
+from publisher.slots import SLOTS, Flip, SiteState, Slot, Unchanged, decide
 from settings import Minion
 
 _RELEASE: Final = re.compile(r"[0-9a-f]{12}")
@@ -63,7 +63,7 @@ async def roll_back(
     )
 
 
-async def switch_of(minions: Sequence[Minion], place: Place, *, to: str | None) -> tuple[State, Slot]:
+async def switch_of(minions: Sequence[Minion], place: Place, *, to: str | None) -> tuple[SiteState, Slot]:
     """What is there, and the slot that ``roll_back`` would make live; changes nothing.
 
     Raises UnavailableError, PublishError, ConnectError.
@@ -73,20 +73,20 @@ async def switch_of(minions: Sequence[Minion], place: Place, *, to: str | None) 
     return state, choose(state, to)
 
 
-def available(state: State) -> list[tuple[Slot, str]]:
+def available(state: SiteState) -> list[tuple[Slot, str]]:
     """The releases that one flip makes live, the previous one first."""
     held = [(slot, state.releases[slot]) for slot in SLOTS if slot != state.live]
     whole = [(slot, release) for slot, release in held if release is not None]
     return sorted(whole, key=lambda it: (it[0] != state.previous, it[0]))
 
 
-def damaged(state: State) -> list[tuple[Slot, str]]:
+def damaged(state: SiteState) -> list[tuple[Slot, str]]:
     """The slots that name a release and do not hold it whole."""
     told = [(slot, state.told.get(slot)) for slot in SLOTS if state.releases.get(slot) is None]
     return [(slot, release) for slot, release in told if release is not None]
 
 
-def choose(state: State, to: str | None) -> Slot:
+def choose(state: SiteState, to: str | None) -> Slot:
     """The slot to make live, for the release ``to`` or the previous one. Raises UnavailableError."""
     there = ", ".join(f"{release} (slot {slot})" for slot, release in available(state)) or "nothing"
     remedy = f"can be gone to at once: {there}; any other one is published with its content (`pulumi up`)"

@@ -1,4 +1,8 @@
-"""Reads a content directory into the entries of a manifest."""
+"""Reads a content directory into a manifest.
+
+The Pulumi program does so in every preview. Therefore this uses the standard library only, and pathspec if the content
+has a .publishignore file (publisher/ignore.py).
+"""
 
 from __future__ import annotations
 
@@ -13,7 +17,7 @@ from pathlib import Path
 
 from publisher.ignore import IGNORE_FILE, NEVER, Ignored
 from publisher.links import Links
-from publisher.manifest import RESERVED, ContentChangedError, Entry, ManifestError, escape
+from publisher.manifest import RESERVED, ContentChangedError, Entry, Manifest, ManifestError, escape
 from publisher.source import located, opened, read_file, read_link, unreadable
 
 _READERS = min(8, (os.cpu_count() or 1) * 2)
@@ -30,19 +34,19 @@ _SORTS = {
 }
 
 
-def scan(source: Path, *, shared: Collection[str] = ()) -> list[Entry]:
-    """Every entry below ``source`` that is to be published, its files hashed side by side.
+def read(source: Path, *, shared: Collection[str] = ()) -> Manifest:
+    """The manifest of what is to be published below ``source``. Files are hashed in parallel.
 
-    ``shared`` are the absolute paths at which pods have shared directories; links may lead there. What changes while
-    it is read is read again, three times in all. Raises ManifestError with everything that cannot be published,
-    ContentChangedError where the content does not come to rest.
+    ``shared`` are the absolute paths of shared directories in pods; links may lead there. Content that changes during
+    the read is read again, at most three times. Raises ManifestError with everything that cannot be published, and
+    ContentChangedError if the content keeps changing.
     """
     for pause in _PAUSES:
         try:
-            return _scan(source, shared)
+            return Manifest.from_entries(_scan(source, shared))
         except ContentChangedError:
             time.sleep(pause)
-    return _scan(source, shared)
+    return Manifest.from_entries(_scan(source, shared))
 
 
 def _scan(source: Path, shared: Collection[str]) -> list[Entry]:

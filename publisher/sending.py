@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from publisher.manifest import ContentChangedError, Entry, escape
 from publisher.progress import Progress
-from publisher.remote import Site
+from publisher.remote import RemoteSite
 from publisher.slots import Slot
 from publisher.source import located
 from publisher.stream import TarStream
@@ -17,7 +17,7 @@ PAUSES_SECONDS = (1.0, 2.0, 4.0)
 
 
 async def send(
-    site: Site, slot: Slot, entries: Sequence[Entry], *, root: bytes, token: str, progress: Progress
+    site: RemoteSite, slot: Slot, entries: Sequence[Entry], *, root: bytes, token: str, progress: Progress
 ) -> None:
     """Write ``entries``, as they lie below ``root``, into the slot.
 

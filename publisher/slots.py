@@ -12,7 +12,7 @@ SLOTS: Final[tuple[Slot, ...]] = ("a", "b", "c")
 
 
 @dataclass(frozen=True, kw_only=True)
-class State:
+class SiteState:
     """A site's slots as its volume tells them.
 
     ``live`` is what `html` links to, ``previous`` what was live before that; ``releases`` gives the release
@@ -30,7 +30,7 @@ class State:
     left: Mapping[Slot, int] = field(default_factory=dict)
 
     @classmethod
-    def parse(cls, text: bytes) -> State:
+    def parse(cls, text: bytes) -> SiteState:
         """The state that publish.sh's ``state`` printed."""
         raw = json.loads(text)
         return cls(
@@ -91,7 +91,7 @@ class Write:
     base: str | None
 
 
-def decide(state: State, release: str) -> Unchanged | Flip | Write:
+def decide(state: SiteState, release: str) -> Unchanged | Flip | Write:
     """How ``release`` gets live. A slot that is live or previous is never written to."""
     if state.live is not None and state.live_release == release:
         return Unchanged(slot=state.live)

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from publisher.manifest import Entry, Manifest, escape
 from publisher.parallel import in_batches, in_parts, together
-from publisher.remote import PublishError, Site
+from publisher.remote import PublishError, RemoteSite
 from publisher.slots import Slot
 from publisher.stream import Moved
 from publisher.written import Written
@@ -20,7 +20,9 @@ READERS = 4
 _RETRY_SECONDS = 0.25
 
 
-async def verify_files(site: Site, slot: Slot, entries: Sequence[Entry], *, moved: Moved = lambda *_: None) -> None:
+async def verify_files(
+    site: RemoteSite, slot: Slot, entries: Sequence[Entry], *, moved: Moved = lambda *_: None
+) -> None:
     """Prove that a minion reads ``entries``, files and links, of the slot with the right digests. Raises PublishError.
 
     ``moved(files, bytes)`` is told of those that are.
@@ -28,7 +30,7 @@ async def verify_files(site: Site, slot: Slot, entries: Sequence[Entry], *, move
     await together(_prove(site, slot, part, moved) for part in in_parts(entries, READERS))
 
 
-async def verify_written(site: Site, slot: Slot, written: Written, *, moved: Moved) -> None:
+async def verify_written(site: RemoteSite, slot: Slot, written: Written, *, moved: Moved) -> None:
     """Prove the same of what is written to the slot, each part as soon as it is there; done when all is."""
     parts, turn = aiter(written), asyncio.Lock()
 
@@ -43,7 +45,7 @@ async def verify_written(site: Site, slot: Slot, written: Written, *, moved: Mov
     await together(read() for _ in range(READERS))
 
 
-async def _prove(site: Site, slot: Slot, waiting: Sequence[Entry], moved: Moved) -> None:
+async def _prove(site: RemoteSite, slot: Slot, waiting: Sequence[Entry], moved: Moved) -> None:
     until = None
     while True:
         seen: dict[bytes, str] = {}
@@ -61,7 +63,7 @@ async def _prove(site: Site, slot: Slot, waiting: Sequence[Entry], moved: Moved)
         await asyncio.sleep(_RETRY_SECONDS)
 
 
-async def disagreements(site: Site, slot: Slot, manifest: Manifest) -> list[str]:
+async def disagreements(site: RemoteSite, slot: Slot, manifest: Manifest) -> list[str]:
     """In what the slot, as a minion reads all of it, is not what ``manifest`` says; a sentence each, by path.
 
     Raises PublishError, ConnectError.
@@ -82,7 +84,7 @@ async def disagreements(site: Site, slot: Slot, manifest: Manifest) -> list[str]
     return [f"{escape(path)} {found[path]}" for path in sorted(found)]
 
 
-async def _read(site: Site, slot: Slot, entries: Sequence[Entry], seen: dict[bytes, str]) -> None:
+async def _read(site: RemoteSite, slot: Slot, entries: Sequence[Entry], seen: dict[bytes, str]) -> None:
     """Add what the minion reads to ``seen``."""
     for links in (False, True):
         if part := [entry for entry in entries if entry.is_file is not links]:
@@ -90,7 +92,7 @@ async def _read(site: Site, slot: Slot, entries: Sequence[Entry], seen: dict[byt
             seen.update(await site.digests(slot, [entry.path for entry in part], links=links, size=size))
 
 
-def _differs(site: Site, slot: Slot, entries: Sequence[Entry], seen: dict[bytes, str]) -> str:
+def _differs(site: RemoteSite, slot: Slot, entries: Sequence[Entry], seen: dict[bytes, str]) -> str:
     first = entries[0]
     got = seen.get(first.path)
     what = f"has SHA-256 {got[:12]}.. instead of {first.digest[:12]}.." if got else "cannot be read"
@@ -102,7 +104,7 @@ def _differs(site: Site, slot: Slot, entries: Sequence[Entry], seen: dict[bytes,
     )
 
 
-async def verify_live(site: Site, slot: Slot, release: str) -> None:
+async def verify_live(site: RemoteSite, slot: Slot, release: str) -> None:
     """Prove that ``site``'s minion sees ``release`` live in ``slot``. Raises PublishError."""
     until = time.monotonic() + SETTLE_SECONDS
     while True:

@@ -56,10 +56,7 @@ class Rule:
 
     def example_text(self) -> str:
         """The example on one line, as one would write it in YAML."""
-        if isinstance(self.example, str):
-            return self.example
-        text: str = yaml.safe_dump(self.example, default_flow_style=True, sort_keys=False, width=10_000)
-        return text.partition("\n")[0]
+        return self.example if isinstance(self.example, str) else in_yaml(self.example)
 
     def __get_pydantic_core_schema__(self, source: object, handler: GetCoreSchemaHandler) -> CoreSchema:
         schema = handler(source)
@@ -73,6 +70,12 @@ class Rule:
         # "pattern" and "maxLength" are about texts only.
         types = {"type": ["string", "number"], "exclusiveMinimum": 0} if self.numbers else {}
         return {**described, **form, **types}
+
+
+def in_yaml(value: object) -> str:
+    """``value`` on one line of YAML."""
+    text: str = yaml.safe_dump(value, default_flow_style=True, sort_keys=False, width=10_000)
+    return text.partition("\n")[0]
 
 
 def _as_text(value: object) -> object:

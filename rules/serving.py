@@ -127,26 +127,26 @@ class Amounts(Model):
 
 
 class Resources(Model):
-    """What a pod is promised, and what it may use at most."""
+    """What each pod requests, and its limits."""
 
     requests: Annotated[Amounts, Rule("a mapping", {"cpu": "50m", "memory": "64Mi"})] = Field(
-        default=Amounts(cpu="50m", memory="64Mi"), description="What the node keeps free for each pod."
+        default=Amounts(cpu="50m", memory="64Mi"), description="What the node reserves for each pod."
     )
     limits: Annotated[Amounts, Rule("a mapping", {"memory": "1Gi"})] = Field(
         default=Amounts(memory="1Gi"),
-        description="What a pod may use: of more processor time it must wait, for more memory it is ended.",
+        description="What a pod may use. For more processor time it waits; with more memory it is killed.",
     )
     scratch: Bytes = Field(
-        default="256Mi", description="What each writable directory may hold; a pod that holds more is evicted."
+        default="256Mi", description="The size of each writable directory. A pod that writes more is evicted."
     )
 
 
 class Egress(Model):
-    """Somewhere that pods may connect to."""
+    """A destination that pods may connect to."""
 
-    cidr: Cidr = Field(description="Where: a range of addresses.")
-    port: v.HttpPort = Field(description="The port there.")
-    protocol: Protocol = Field(default="TCP", description="By which protocol.")
+    cidr: Cidr = Field(description="The range of addresses.")
+    port: v.HttpPort = Field(description="The port.")
+    protocol: Protocol = Field(default="TCP", description="The protocol.")
 
 
 _EGRESS: Final = {"cidr": "10.0.5.10/32", "port": 3306}
@@ -158,32 +158,34 @@ Environment = Annotated[Mapping[v.Variable, v.VariableValue], AfterValidator(Fro
 
 
 class Php(Model):
-    """The pods and the page by which they are judged."""
+    """The pods, and the page that shows whether they work."""
 
-    image: v.Image = Field(description="A web server with PHP that serves docroot at port.")
-    replicas: v.Replicas = Field(default=2, description="How many pods.")
+    image: v.Image = Field(description="A web server with PHP. It serves docroot at port.")
+    replicas: v.Replicas = Field(default=2, description="The number of pods.")
     env: Annotated[Environment, Rule("a mapping of names to texts", {"APP_ENV": "production"})] = Field(
         default_factory=FrozenMapping,
-        description="The pods' environment variables; one that is a secret goes into secretEnv.",
+        description="Environment variables of the pods. Secrets belong in secretEnv.",
         json_schema_extra={"additionalProperties": False},
     )
-    probe_path: v.ProbePath = Field(default="/", description="The page that must be answered for `up` to succeed.")
-    port: v.HttpPort = Field(default=80, description="The port that the image's web server listens on.")
+    probe_path: v.ProbePath = Field(default="/", description="The page that must answer before `pulumi up` succeeds.")
+    port: v.HttpPort = Field(default=80, description="The port of the image's web server.")
     host_port: v.HttpPort | None = Field(
-        default=None, description="The minion's own port that each pod takes as well; without it none."
+        default=None, description="A port of the minion that each pod takes as well. Without it, none."
     )
     docroot: Docroot = Field(
-        default="/var/www/html", description="The directory that it serves: what is published is there."
+        default="/var/www/html", description="The directory that the web server serves. The published files are there."
     )
     user: User | None = Field(
-        default=None, description="Who the container runs as, by number; without it the image says so, and may be root."
+        default=None,
+        description="The number of the container's user. Without it the image decides, and that may be root.",
     )
     rollout_timeout: Seconds = Field(
-        default=300, description="Seconds until all new pods must be ready; then `up` fails, and the old ones go on."
+        default=300,
+        description="Seconds until all new pods must be ready. Then `pulumi up` fails, and the old pods go on.",
     )
     stuck_timeout: Seconds = Field(
         default=60,
-        description="Seconds for which no new pod may be able to start (ErrImagePull, say), or `up` fails.",
+        description="If no new pod can start for this many seconds, `pulumi up` fails. ErrImagePull is an example.",
     )
     ini: Annotated[
         Mapping[IniName, IniValue],
@@ -192,26 +194,29 @@ class Php(Model):
         Rule("a mapping of names to texts", {"memory_limit": "256M", "upload_max_filesize": "32M"}),
     ] = Field(
         default_factory=FrozenMapping,
-        description="PHP's settings besides those of the image, which they win over.",
+        description="Settings of PHP. They override those of the image.",
         json_schema_extra={"additionalProperties": False},
     )
     static_cache: v.Switch = Field(
         default=False,
-        description="For an image with Apache as Debian has it: whether static files are kept in the pod's memory, "
-        "64 MiB at most, for up to 2 seconds.",
+        description="Whether static files are kept in the pod's memory for up to 2 seconds, at most 64 MiB. "
+        "The image must have Debian's Apache.",
     )
     resources: Annotated[Resources, Rule("a mapping", _RESOURCES)] = Field(
-        default=Resources(), description="What a pod is promised, and what it may use at most."
+        default=Resources(), description=Resources.__doc__
     )
     writable: Annotated[tuple[WritablePath, ...], Rule("a list of directories", ["/run", "/tmp"])] = Field(  # noqa: S108
         default=("/run", "/tmp"),  # noqa: S108 (the pod's)
-        description="Directories of the container that can be written to, each empty when a pod starts; "
-        "all else is read-only.",
+        description="Directories of the container that pods may write to. Each is empty when a pod starts. "
+        "All else is read-only.",
     )
     egress: Annotated[
         tuple[Annotated[Egress, Rule("a mapping", _EGRESS)], ...],
         Rule("a list of what pods may connect to", [_EGRESS]),
-    ] = Field(default=(), description="What pods may connect to, and the cluster's DNS with it; without it nothing.")
+    ] = Field(
+        default=(),
+        description="What pods may connect to, besides the cluster's DNS. Without it, they may connect to nothing.",
+    )
 
 
 Owner = Annotated[int, Strict(), Field(ge=0, le=2**31 - 1), Rule("the number of a user or group, up to 2147483647", 33)]
@@ -222,31 +227,31 @@ class Shared(Model):
     """A directory on the volume that every pod may write to."""
 
     name: v.Site = Field(description="Its name on the volume, beside the site.")
-    path: WritablePath = Field(description="Where the container has it.")
-    owner: Owner = Field(default=33, description="Whom it belongs to, by number (Debian's www-data).")
-    group: Owner | None = Field(default=None, description="Its group, by number (the owner's number).")
-    mode: Mode = Field(default="0770", description="Its mode.")
+    path: WritablePath = Field(description="Its path in the container.")
+    owner: Owner = Field(default=33, description="The number of its owner. 33 is www-data in Debian.")
+    group: Owner | None = Field(default=None, description="The number of its group. Without it, the owner's number.")
+    mode: Mode = Field(default="0770", description="Its mode, in octal.")
     delete_on_destroy: v.Switch = Field(
-        default=False, description="Whether `pulumi destroy` deletes it, with all that is in it."
+        default=False, description="Whether `pulumi destroy` deletes it and all that is in it."
     )
 
 
 class Service(Model):
-    """The Service over the pods."""
+    """The Service in front of the pods."""
 
-    type: v.ServiceType = Field(default="ClusterIP", description="Who can reach it.")
+    type: v.ServiceType = Field(default="ClusterIP", description="Its type, which decides who can reach it.")
     port: v.HttpPort = Field(default=80, description="Its port.")
     node_port: v.NodePort | None = Field(
-        default=None, description="The port of every node, for a type with one; without it the cluster chooses."
+        default=None, description="The port on every node, if the type has one. Without it, the cluster chooses."
     )
     session_affinity: Affinity = Field(
-        default="None", description="Whether a visitor, known by the address, comes to the same pod each time."
+        default="None", description="With ClientIP, visitors from one address reach the same pod each time."
     )
     external_traffic_policy: TrafficPolicy = Field(
         default="Cluster",
-        description="Whether a node hands visitors from outside to pods of any node, as if it were the visitor itself, "
-        "or only to its own, which then see the visitor's address.",
+        description="With Local, a node sends visitors only to its own pods, which then see the visitor's address. "
+        "With Cluster, it sends them to pods of any node, which see the node's address.",
     )
     source_ranges: Annotated[tuple[Cidr, ...], Rule("a list of ranges of IP addresses", ["203.0.113.0/24"])] = Field(
-        default=(), description="From where a load balancer lets visitors in; without it from everywhere."
+        default=(), description="The address ranges that a load balancer lets in. Without it, it lets everybody in."
     )

@@ -59,8 +59,7 @@ HttpPort = Annotated[int, Strict(), Field(ge=1, le=65535), Rule(_PORT, 80)]
 User = Annotated[
     str,
     Rule(
-        "a login name that sshd accepts, at most 256 characters long and without the characters that the ssh command "
-        "refuses: quotes, brackets and ; & | < > * ?",
+        "a login name of at most 256 characters, without quotes, brackets and ; & | < > * ?",
         "farm",
         r"""[^\0'"`;&|<>*?(){}\[\]]+""",
         longest=256,
@@ -78,8 +77,8 @@ ED25519: Final = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIPxmVTlfJaYGSGjkMeD+4SKFDn
 HostKey = Annotated[
     str,
     Rule(
-        "the machine's public host key, TYPE BASE64: `python -m ops inventory scan` collects it (compare the "
-        "fingerprint with what the machine itself shows, for nothing is trusted on first use)",
+        "the machine's public host key, TYPE BASE64: `python -m ops inventory scan` collects it "
+        "(compare its fingerprint: nothing is trusted on first use)",
         ED25519,
         "[A-Za-z0-9@.+/= -]+",
         longest=2000,
@@ -104,8 +103,8 @@ NodeName = Annotated[str, Rule(f"the name of a Kubernetes node: {_DNS_NAME}", "m
 Generation = Annotated[
     str,
     Rule(
-        "a text that changes when the machine is made anew: letters, digits and . _ : + -, not beginning "
-        "with -, at most 128",
+        "a text of at most 128 letters, digits and . _ : + -, not beginning with -, that changes when the machine is "
+        "made anew",
         "2",
         "([A-Za-z0-9._:+][A-Za-z0-9._:+-]*)?",
         longest=128,
@@ -131,8 +130,8 @@ Volume = Annotated[
 MountPath = Annotated[
     str,
     Rule(
-        "an absolute path of letters, digits and . _ - / (unit files, fstab and shells read other "
-        "characters each in their own way), at most 60 long (a systemd unit is named after it)",
+        "an absolute path of at most 60 letters, digits and . _ - / (a systemd unit is named after it; unit files, "
+        "fstab and shells read other characters differently)",
         "/mnt/glusterfs",
         "/[A-Za-z0-9._/-]*",
         longest=60,
@@ -269,7 +268,7 @@ Switch = Annotated[bool, Strict(), Rule("true or false", True)]
 PrivateKey = Annotated[
     str,
     Rule(
-        "a private key without a passphrase, as ssh-keygen writes it (without one the ssh-agent is asked)",
+        "a private key without a passphrase, as ssh-keygen writes it",
         "`pulumi config set --secret sshPrivateKey < FILE`",
         r"[^\0]+",
         longest=20_000,

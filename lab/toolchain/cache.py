@@ -23,7 +23,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lab.command import search_path
-from lab.host import cache_dir, visible_directory
+from lab.paths import cache_dir, visible_directory
 from lab.steps import Step, Steps
 
 KEY_LENGTH = 12

@@ -31,7 +31,7 @@ PRIVATE = (
 
 
 @dataclass(frozen=True, kw_only=True)
-class Source:
+class AptSource:
     """One line of an apt source: where, which suites, which key."""
 
     uri: str
@@ -45,23 +45,23 @@ class Source:
         return bool(_ARCHIVE_URI.match(self.uri)) or (http and _ARCHIVE_KEYRING in self.signed_by)
 
 
-def parse_sources(texts: Mapping[str, str]) -> list[Source]:
+def parse_sources(texts: Mapping[str, str]) -> list[AptSource]:
     """Read apt source files, as file name -> content; ".sources" is deb822, the rest one line a source."""
-    sources: list[Source] = []
+    sources: list[AptSource] = []
     for name, text in texts.items():
         sources += _deb822(text) if name.endswith(".sources") else _one_line(text)
     return sources
 
 
-def _one_line(text: str) -> Iterable[Source]:
+def _one_line(text: str) -> Iterable[AptSource]:
     for line in text.splitlines():
         match = re.match(r"^deb\s+(?:\[(?P<options>[^]]*)]\s*)?(?P<uri>\S+)\s+(?P<suite>\S+)\s+\S", line.strip())
         if match:
             signed = re.search(r"signed-by=(\S+)", match["options"] or "")
-            yield Source(uri=match["uri"], suites=(match["suite"],), signed_by=signed[1] if signed else "")
+            yield AptSource(uri=match["uri"], suites=(match["suite"],), signed_by=signed[1] if signed else "")
 
 
-def _deb822(text: str) -> Iterable[Source]:
+def _deb822(text: str) -> Iterable[AptSource]:
     without_comments = "\n".join(line for line in text.splitlines() if not line.startswith("#"))
     for stanza in re.split(r"\n\s*\n", without_comments):
         fields = {
@@ -72,10 +72,10 @@ def _deb822(text: str) -> Iterable[Source]:
             continue
         for uri in fields.get("uris", "").split():
             suites = tuple(fields.get("suites", "").split())
-            yield Source(uri=uri, suites=suites, signed_by=fields.get("signed-by", ""))
+            yield AptSource(uri=uri, suites=suites, signed_by=fields.get("signed-by", ""))
 
 
-def archive_lines(sources: Iterable[Source]) -> list[str]:
+def archive_lines(sources: Iterable[AptSource]) -> list[str]:
     """sources.list lines for SUITE from those sources that carry Debian's archive; [] when none does.
 
     A host of another release keeps its mirror, not its suites.

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from lab.command import run, search_path
 from lab.errors import LabError
-from lab.host import cache_dir
+from lab.paths import cache_dir
 from lab.steps import Step, Steps
 from lab.toolchain import cache
 from lab.toolchain.cache import Artefact

@@ -6,7 +6,7 @@ import shlex
 from pathlib import Path
 
 from lab.command import run
-from lab.host import cache_dir
+from lab.paths import cache_dir
 from lab.steps import Step
 from lab.toolchain import cache, debian
 from lab.toolchain.cache import Artefact

@@ -21,7 +21,7 @@ _GIT_SECONDS: Final = 60
 
 
 @dataclass(frozen=True, kw_only=True)
-class Stack:
+class StackSources:
     """What one stack alone is made of: its ``file``, its ``inventory``, the directory ``source``.
 
     Paths are as git has them; '' where the file does not show one. ``lab`` says that its machines are the lab's.
@@ -42,7 +42,7 @@ class Stack:
         return path in {self.file, self.inventory} or (bool(self.source) and path.startswith(f"{self.source}/"))
 
 
-def stacks() -> tuple[Stack, ...]:
+def stacks() -> tuple[StackSources, ...]:
     """All stacks that have a file here. Raises OpsError where there is none."""
     names = stacks_here()
     if not names:
@@ -51,7 +51,7 @@ def stacks() -> tuple[Stack, ...]:
     return tuple(_stack(name, project) for name in names)
 
 
-def touched(all_: Sequence[Stack], paths: Iterable[str]) -> list[str]:
+def touched(all_: Sequence[StackSources], paths: Iterable[str]) -> list[str]:
     """The names of the stacks that a change of ``paths`` touches, in order, the lab's left out."""
     found: set[str] = set()
     for path in paths:
@@ -88,11 +88,11 @@ def _is_of_no_stack(path: str) -> bool:
     return parts[0] == "inventory" or (len(parts) == 1 and path.startswith("Pulumi.") and path != "Pulumi.yaml")
 
 
-def _stack(name: str, project: str) -> Stack:
+def _stack(name: str, project: str) -> StackSources:
     path = stack_file.stack_file(name)
     config = stack_file.read(path, project).config or {}
     site = stack_file.site_files(config, project)
-    return Stack(
+    return StackSources(
         name=name,
         file=str(path),
         inventory=_normal(config.get(f"{project}:inventory", "")),

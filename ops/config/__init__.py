@@ -29,8 +29,20 @@ def options(parser: argparse.ArgumentParser) -> None:
         description="Write docs/schema/*.json and the settings' descriptions in Pulumi.yaml from the models.",
         epilog="Exit status: 0 written, or nothing to write; 1 with --check: something is not as the models say.",
     )
-    schema.add_argument("--check", action="store_true", help="write nothing, only tell what is not as the models say")
     schema.set_defaults(module="ops.config.schema")
+
+    reference = actions.add_parser(
+        "reference",
+        help="write docs/settings.md, the list of all settings, from the models",
+        description="Write docs/settings.md, which lists every setting with its type, default, rule and example.",
+        epilog="Exit status: 0 written, or nothing to write; 1 with --check: the page is not as the models say.",
+    )
+    reference.set_defaults(module="ops.config.reference")
+
+    for parser_of_files in (schema, reference):
+        parser_of_files.add_argument(
+            "--check", action="store_true", help="write nothing, only report what is not as the models say"
+        )
 
 
 def run(options: argparse.Namespace) -> int:

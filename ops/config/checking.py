@@ -15,7 +15,8 @@ from ops.config import stack_file
 from ops.config.stack_file import Configured, SiteFiles
 from ops.errors import OpsError
 from ops.preview.scrub import Scrub
-from publisher.manifest import Manifest, ManifestError
+from publisher import scan
+from publisher.manifest import ManifestError
 from rules.secret_names import names_a_secret
 from settings import Mistake, SettingsError, StackConfig, check, located
 
@@ -25,7 +26,7 @@ _SWITCHES = frozenset({"", "0", "1", "true", "false", "yes", "no", "on", "off"})
 
 
 @dataclass(frozen=True, kw_only=True)
-class Report:
+class StackReport:
     """One stack: its mistakes, and ``notes``: what could not be checked and why, and what should be another way.
 
     ``config`` and ``minions``, how many there are, are None with mistakes. ``site`` is what it publishes, None where
@@ -69,7 +70,7 @@ def _named(text: str) -> str:
     return name
 
 
-def _with_content(reports: Sequence[Report]) -> list[Report]:
+def _with_content(reports: Sequence[StackReport]) -> list[StackReport]:
     """And what is inside the content directories, each read once: the program reads them too, and it takes a while."""
     flaws = {site: _content_flaws(site) for site in {it.site for it in reports if it.site}}
     key, told = f"{stack_file.project()}:content.source", []
@@ -82,13 +83,13 @@ def _with_content(reports: Sequence[Report]) -> list[Report]:
 def _content_flaws(site: SiteFiles) -> tuple[str, ...]:
     """Everything in the directory that cannot be published."""
     try:
-        Manifest.of(Path(site.source), shared=site.shared)
+        scan.read(Path(site.source), shared=site.shared)
     except ManifestError as error:
         return error.reasons
     return ()
 
 
-def report_of(stack: str) -> Report:
+def report_of(stack: str) -> StackReport:
     """Check one stack's file, its inventory and its content directory. Raises OpsError where there is no project."""
     project, path = stack_file.project(), stack_file.stack_file(stack)
     configured = stack_file.read(path, project)
@@ -107,7 +108,7 @@ def report_of(stack: str) -> Report:
             found += located(others, str(path), configured.lines, project)
     wrong = tuple(it for it in found if it.kind != "no_lab")
     unread = any(it.key == f"{project}:content.source" for it in wrong) or configured.config is None
-    return Report(
+    return StackReport(
         stack=stack,
         file=str(path),
         config=checked,
@@ -162,7 +163,7 @@ def _others(more: Iterable[Mistake], found: Sequence[Mistake], path: Path) -> It
     return (it for it in more if it.key not in said)
 
 
-def _object(it: Report) -> dict[str, Any]:
+def _object(it: StackReport) -> dict[str, Any]:
     wrong = [
         {"key": m.key, "what": m.what, "rule": m.rule, "example": m.example, "file": m.file or None, "line": m.line}
         for m in it.mistakes
@@ -170,7 +171,7 @@ def _object(it: Report) -> dict[str, Any]:
     return {"stack": it.stack, "file": it.file, "minions": it.minions, "mistakes": wrong, "notes": list(it.notes)}
 
 
-def _text(it: Report) -> str:
+def _text(it: StackReport) -> str:
     count = len(it.mistakes)
     if count:
         verdict = "1 mistake" if count == 1 else f"{count} mistakes"

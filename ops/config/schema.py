@@ -17,10 +17,9 @@ from typing import Any, Final, Literal, get_args, get_origin
 from pydantic.fields import FieldInfo
 from ruamel.yaml import YAML
 
-from ops.config import stack_file
+from ops.config import generated, stack_file
 from ops.config.stack_file import PROJECT_FILE, StackFile
 from ops.errors import OpsError
-from rules import files
 from rules.editors import INVENTORY_SCHEMA, STACK_SCHEMA
 from rules.rule import names, spot
 from settings import ENCRYPTED, Inventory, StackConfig
@@ -39,28 +38,8 @@ _WIDTH: Final = 110
 
 
 def run(options: argparse.Namespace) -> int:
-    """Write what is not as the models say, or only tell; give the exit status. Raises OpsError."""
-    stale = {path: text for path, make in FILES.items() if (text := make()) != _now(path)}
-    for path, text in stale.items():
-        if options.check:
-            print(f"{path} is not as the models say; `python -m ops config schema` writes it")
-            continue
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(text)
-        except OSError as error:
-            raise OpsError(f"{path} cannot be written ({error.strerror})") from None
-        print(f"{path}: written")
-    if not stale:
-        print(f"as the models say: {', '.join(map(str, FILES))}")
-    return 1 if stale and options.check else 0
-
-
-def _now(path: Path) -> str:
-    try:
-        return files.text(path)
-    except files.UnreadableError:
-        return ""
+    """Write the files, or only check them; return the exit status. Raises OpsError."""
+    return generated.update(FILES, command="python -m ops config schema", check=options.check)
 
 
 def inventory_schema() -> dict[str, Any]:
@@ -95,7 +74,7 @@ def _value(name: str, schema: Mapping[str, Any]) -> dict[str, Any]:
 
 def project_file() -> str:
     """``Pulumi.yaml`` with the settings described as the models do: all else in it as it is."""
-    text = _now(PROJECT_FILE)
+    text = generated.current(PROJECT_FILE)
     yaml = YAML()
     yaml.width = _WIDTH
     yaml.indent(mapping=2, sequence=4, offset=2)

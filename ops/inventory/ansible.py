@@ -14,7 +14,7 @@ from ops.inventory import ansible_config, ansible_programs
 from ops.inventory.ansible_config import AnsibleConfig
 from ops.inventory.ansible_variables import ARGUMENTS, HOST, KEY_FILE, NODE, PORT, USER, Variables
 from ops.inventory.ssh_options import Jump
-from ops.inventory.told import Source, Told, listed
+from ops.inventory.told import InventorySource, SourceMachine, listed
 from rules.rule import shown
 
 #: kubespray's group of the machines that run pods, now and before its release 2.16.
@@ -36,13 +36,13 @@ _NEEDLESS: Final = (
 )
 
 
-def read(path: Path, *, group: str | None) -> Source:
+def read(path: Path, *, group: str | None) -> InventorySource:
     """Ask Ansible for the machines of ``group`` (None: kubespray's). Raises OpsError."""
     if not path.exists():
         raise OpsError(f"there is no {path}; name an Ansible inventory: a file, a directory or a program")
     if "," in str(path.absolute()):
         raise OpsError(f"{path} has a comma in its path, which Ansible takes for a list of hosts; name it otherwise")
-    source = Source(name=f"the Ansible inventory {path}")
+    source = InventorySource(name=f"the Ansible inventory {path}")
     config = ansible_config.read()
     _note_config(source, config, path)
     listing = ansible_programs.list_hosts(path, ignored=_ignored(path, config, source))
@@ -54,7 +54,7 @@ def read(path: Path, *, group: str | None) -> Source:
     return source
 
 
-def _note_config(source: Source, config: AnsibleConfig, path: Path) -> None:
+def _note_config(source: InventorySource, config: AnsibleConfig, path: Path) -> None:
     if config.is_unreadable:
         source.note(
             "this version of ansible-config cannot print the configuration, so nothing of ansible.cfg is taken over;"
@@ -67,7 +67,7 @@ def _note_config(source: Source, config: AnsibleConfig, path: Path) -> None:
         )
 
 
-def _ignored(path: Path, config: AnsibleConfig, source: Source) -> list[str]:
+def _ignored(path: Path, config: AnsibleConfig, source: InventorySource) -> list[str]:
     """The names in the directory ``path`` that Ansible is not to read, as regular expressions."""
     found = [name for name in _OF_KUBESPRAY if (path / name).is_dir() and not _matches(config.ignored, name)]
     if not found:
@@ -117,7 +117,7 @@ class _GroupBastion:
 
 
 def _group_bastion(
-    listing: Mapping[str, Any], variables: Mapping[str, Any], minions: Sequence[str], source: Source
+    listing: Mapping[str, Any], variables: Mapping[str, Any], minions: Sequence[str], source: InventorySource
 ) -> _GroupBastion | None:
     """kubespray takes the first host of the group; a minion in it says that the group means something else."""
     hosts = _hosts(listing, _BASTION_GROUP) or [name for name in variables if name == _BASTION_GROUP]
@@ -147,7 +147,7 @@ def _group_bastion(
     return _GroupBastion(jump=jump, note="; ".join(notes))
 
 
-def _add(source: Source, host: str, its: Variables, of_group: _GroupBastion | None) -> None:
+def _add(source: InventorySource, host: str, its: Variables, of_group: _GroupBastion | None) -> None:
     name = _name(host, source)
     if its.is_windows:
         source.note("left out, because Ansible reaches it as a Windows machine, which cannot mount the volume", name)
@@ -173,7 +173,7 @@ def _add(source: Source, host: str, its: Variables, of_group: _GroupBastion | No
     origins = {"name": "its name", "host": its.origin(HOST), "port": its.origin(PORT), "user": its.origin(USER)}
     origins |= {"node": its.origin(NODE), "bastion": its.origin(ARGUMENTS)}
     source.add(
-        Told(
+        SourceMachine(
             name=name,
             host=its.host(),
             port=its.number(PORT),
@@ -186,7 +186,7 @@ def _add(source: Source, host: str, its: Variables, of_group: _GroupBastion | No
     )
 
 
-def _name(host: str, source: Source) -> str:
+def _name(host: str, source: InventorySource) -> str:
     """What the minion is called: the host's name with the characters that a name may have."""
     name = re.sub("[_:]", "-", host.lower()).strip("-")
     if _is_address(host):

@@ -11,7 +11,7 @@ from typing import Any, Final
 from ops.inventory import ssh_options
 from ops.inventory.ansible_config import AnsibleConfig
 from ops.inventory.ssh_options import SshOptions, UnreadableOptionsError
-from ops.inventory.told import Source
+from ops.inventory.told import InventorySource
 from rules.rule import shown
 from settings import Mistake
 
@@ -51,7 +51,7 @@ _OF_WINDOWS: Final = ("winrm", "ansible.builtin.winrm", "psrp", "ansible.builtin
 class Variables:
     """One host's variables; whatever cannot be used in them becomes a mistake of ``source``, once."""
 
-    def __init__(self, host: str, variables: Mapping[str, Any], source: Source, config: AnsibleConfig) -> None:
+    def __init__(self, host: str, variables: Mapping[str, Any], source: InventorySource, config: AnsibleConfig) -> None:
         """What ``variables`` do not say in any spelling is as ``config`` says."""
         self._host, self._variables, self._source = host, dict(variables), source
         self._origins = dict[str, str]()

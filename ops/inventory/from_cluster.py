@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from connectors.cluster import Cluster, ClusterError
 from ops.errors import OpsError
-from ops.inventory.told import Source, Told, listed
+from ops.inventory.told import InventorySource, SourceMachine, listed
 from rules.rule import shown
 from settings import Mistake
 
@@ -29,7 +29,7 @@ _WITHOUT_LOGIN: Final = {
 _ADDRESS: Final = "InternalIP"
 
 
-def read(cluster: Cluster, *, selector: str | None, known: Collection[str]) -> Source:
+def read(cluster: Cluster, *, selector: str | None, known: Collection[str]) -> InventorySource:
     """Ask for the nodes that ``selector`` (of labels; None: all) chooses. Raises OpsError. Blocks for 10 s at most.
 
     A node that is a minion already (``known``) stays one whatever its taints, because many come and go.
@@ -39,7 +39,7 @@ def read(cluster: Cluster, *, selector: str | None, known: Collection[str]) -> S
         items = cluster.ask("the nodes", cluster.core.list_node, **chosen)["items"]
     except ClusterError as error:
         raise OpsError(str(error)) from None
-    source = Source(name="the cluster's nodes")
+    source = InventorySource(name="the cluster's nodes")
     for node in items:
         _add(source, node, known)
     if not source.machines and not source.mistakes:
@@ -52,7 +52,7 @@ def read(cluster: Cluster, *, selector: str | None, known: Collection[str]) -> S
     return source
 
 
-def _add(source: Source, node: Mapping[str, Any], known: Collection[str]) -> None:
+def _add(source: InventorySource, node: Mapping[str, Any], known: Collection[str]) -> None:
     name = node["metadata"]["name"]
     if reason := _reason_against(node):
         source.note(f"left out, because {reason}", name)
@@ -70,7 +70,7 @@ def _add(source: Source, node: Mapping[str, Any], known: Collection[str]) -> Non
         source.mistakes.append(Mistake(key=f"node {shown(name)}: {_ADDRESS}", what=what))
         return
     source.add(
-        Told(
+        SourceMachine(
             name=name,
             host=internal[0],
             others=tuple(it["address"] for it in addresses),

@@ -18,11 +18,11 @@ from ops.inventory.chosen import add_inventory_options, chosen_inventory, cluste
 from ops.inventory.inventory_file import InventoryFile
 from ops.inventory.merge import Change, Defaults, merge
 from ops.inventory.ssh_options import Jump, UnreadableOptionsError
-from ops.inventory.told import Source, listed
+from ops.inventory.told import InventorySource, listed
 
 
 @dataclass(frozen=True, kw_only=True)
-class Report:
+class ImportReport:
     """What an import changed in ``path``, or would; whose host keys are missing then; the notes and whose each is."""
 
     path: str
@@ -70,7 +70,7 @@ def run(options: argparse.Namespace) -> int:
     return 1 if report.changes and options.check else 0
 
 
-def _source(options: argparse.Namespace, file: InventoryFile) -> Source:
+def _source(options: argparse.Namespace, file: InventoryFile) -> InventorySource:
     of_cluster = [f"--{name}" for name in ("kubeconfig", "context", "selector") if getattr(options, name) is not None]
     if options.from_cluster:
         if options.group:
@@ -99,7 +99,7 @@ def _cluster(options: argparse.Namespace) -> Cluster:
         raise OpsError(str(error)) from None
 
 
-def bring_in(file: InventoryFile, source: Source, defaults: Defaults, *, write: bool) -> Report:
+def bring_in(file: InventoryFile, source: InventorySource, defaults: Defaults, *, write: bool) -> ImportReport:
     """Make the minions of ``file`` those of ``source``. Raises OpsError."""
     changes = merge(file, source.checked(), defaults)
     file.text()  # refused before anything is said
@@ -115,7 +115,7 @@ def bring_in(file: InventoryFile, source: Source, defaults: Defaults, *, write: 
     ]
     if with_bastion:
         source.notes["nothing is said of a bastion, so it is as in the file or as --bastion says"] = with_bastion
-    return Report(
+    return ImportReport(
         path=str(file.path),
         minions=len(file.minions),
         changes=changes,
@@ -141,7 +141,7 @@ def _unscanned(file: InventoryFile) -> Iterator[str]:
     yield from (it["name"] for it in file.minions if "hostKey" not in it)
 
 
-def _object(report: Report) -> dict[str, Any]:
+def _object(report: ImportReport) -> dict[str, Any]:
     by_kind = {kind: [it for it in report.changes if it.kind == kind] for kind in ("added", "removed", "changed")}
     return {
         "inventory": report.path,
@@ -158,7 +158,7 @@ def _object(report: Report) -> dict[str, Any]:
     }
 
 
-def _text(report: Report) -> Iterator[str]:
+def _text(report: ImportReport) -> Iterator[str]:
     counts = {kind: sum(it.kind == kind for it in report.changes) for kind in ("added", "removed", "changed")}
     told = ", ".join(f"{count} {kind}" for kind, count in counts.items() if count)
     verdict = f"{'written' if report.written else 'not written'}: {told}" if report.changes else "nothing changed"

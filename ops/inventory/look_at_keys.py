@@ -24,14 +24,14 @@ _REMEDY: Final = "was it made anew, pin the new one with --replace {name}; was i
 
 
 @dataclass(frozen=True, kw_only=True)
-class Machine:
+class SshHost:
     """A minion or a bastion; ``pinned`` is its key, ``through`` its bastion, where ``user`` logs in."""
 
     name: str
     host: str
     port: int
     pinned: str | None
-    through: Machine | None = None
+    through: SshHost | None = None
     user: str = ""
     is_bastion: bool = False
     is_down: bool = False
@@ -43,11 +43,11 @@ class Machine:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Seen:
+class KeyResult:
     """What came of it: ``outcome`` is "new" (no key is pinned), "same", "replaced", "differs", "unreached", "waits"
     (for its bastion's key) or "down" (not asked); ``key`` is what it shows, None where it showed nothing."""
 
-    machine: Machine
+    machine: SshHost
     outcome: str
     key: str | None
     reason: str
@@ -57,19 +57,19 @@ class Seen:
         return host_keys.fingerprint(self.key) if self.key else None
 
 
-def machines_of(file: InventoryFile) -> list[Machine]:
+def machines_of(file: InventoryFile) -> list[SshHost]:
     """The bastions, then the minions."""
     entries = [it["bastion"] for it in file.minions if it.get("bastion")]
     # What has no key yet is the same machine as one that has; two different keys are for --replace to settle.
     known = {address(it): str(it["hostKey"]) for it in reversed(entries) if "hostKey" in it}
 
-    def bastion(it: Mapping[str, Any]) -> Machine:
+    def bastion(it: Mapping[str, Any]) -> SshHost:
         host, port = address(it)
         pinned = it.get("hostKey") or known.get((host, port))
-        return Machine(name=f"bastion {host}", host=host, port=port, pinned=pinned, is_bastion=True)
+        return SshHost(name=f"bastion {host}", host=host, port=port, pinned=pinned, is_bastion=True)
 
     minions = (
-        Machine(
+        SshHost(
             name=it["name"],
             host=it["host"],
             port=it.get("port", 22),
@@ -83,7 +83,7 @@ def machines_of(file: InventoryFile) -> list[Machine]:
     return [*dict.fromkeys(map(bastion, entries)), *minions]
 
 
-async def look(machines: Sequence[Machine], *, replace: Collection[str]) -> list[Seen]:
+async def look(machines: Sequence[SshHost], *, replace: Collection[str]) -> list[KeyResult]:
     """Ask all of them; gives them in the same order. ``replace`` are names whose new key is wanted."""
     places = asyncio.Semaphore(_AT_ONCE)
     asked = {
@@ -91,10 +91,10 @@ async def look(machines: Sequence[Machine], *, replace: Collection[str]) -> list
     }
     await asyncio.gather(*asked.values())
     seen = {it: task.result() for it, task in asked.items()}
-    behind: dict[tuple[Machine, str], list[Machine]] = {}
+    behind: dict[tuple[SshHost, str], list[SshHost]] = {}
     for it in machines:
         if it.is_down:
-            seen[it] = Seen(machine=it, outcome="down", key=None, reason="is down, says the inventory: not asked")
+            seen[it] = KeyResult(machine=it, outcome="down", key=None, reason="is down, says the inventory: not asked")
         elif it.through:
             behind.setdefault((it.through, it.user), []).append(it)
     groups = (_behind(seen[bastion], user, its, places, replace) for (bastion, user), its in behind.items())
@@ -104,8 +104,8 @@ async def look(machines: Sequence[Machine], *, replace: Collection[str]) -> list
 
 
 async def _behind(
-    bastion: Seen, user: str, machines: Sequence[Machine], places: asyncio.Semaphore, replace: Collection[str]
-) -> Iterable[Seen]:
+    bastion: KeyResult, user: str, machines: Sequence[SshHost], places: asyncio.Semaphore, replace: Collection[str]
+) -> Iterable[KeyResult]:
     if bastion.outcome != "same":
         if bastion.outcome in ("new", "replaced"):
             why = "is not asked until its bastion's new fingerprint was compared; then scan again"
@@ -126,11 +126,11 @@ async def _behind(
 
 
 async def _direct(
-    machine: Machine,
+    machine: SshHost,
     places: asyncio.Semaphore,
     replace: Collection[str],
     tunnel: asyncssh.SSHClientConnection | None = None,
-) -> Seen:
+) -> KeyResult:
     wanted = machine.replaced_as in replace
     like = None if wanted else machine.pinned
     try:
@@ -139,15 +139,15 @@ async def _direct(
     except ConnectError as error:
         return _without(machine, "unreached", str(error))
     if machine.pinned is None:
-        return Seen(machine=machine, outcome="new", key=key, reason="is new")
+        return KeyResult(machine=machine, outcome="new", key=key, reason="is new")
     if key == machine.pinned:
-        return Seen(machine=machine, outcome="same", key=key, reason="as pinned")
+        return KeyResult(machine=machine, outcome="same", key=key, reason="as pinned")
     pinned = host_keys.fingerprint(machine.pinned)
     if wanted:
-        return Seen(machine=machine, outcome="replaced", key=key, reason=f"in place of {pinned}")
+        return KeyResult(machine=machine, outcome="replaced", key=key, reason=f"in place of {pinned}")
     reason = f"and not {pinned}, which is pinned; {_REMEDY.format(name=machine.replaced_as)}"
-    return Seen(machine=machine, outcome="differs", key=key, reason=reason)
+    return KeyResult(machine=machine, outcome="differs", key=key, reason=reason)
 
 
-def _without(machine: Machine, outcome: str, reason: str) -> Seen:
-    return Seen(machine=machine, outcome=outcome, key=None, reason=reason)
+def _without(machine: SshHost, outcome: str, reason: str) -> KeyResult:
+    return KeyResult(machine=machine, outcome=outcome, key=None, reason=reason)

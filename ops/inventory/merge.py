@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from ops.inventory.inventory_file import InventoryFile
 from ops.inventory.ssh_options import Jump
-from ops.inventory.told import Told, plain_jump
+from ops.inventory.told import SourceMachine, plain_jump
 
 _DEFAULTS: Final[Mapping[str, Any]] = {"port": 22, "user": "root"}
 #: Of bastions, by where they listen.
@@ -41,7 +41,7 @@ class Defaults:
     bastion: Jump | None = None
 
 
-def merge(file: InventoryFile, machines: Sequence[Told], defaults: Defaults) -> tuple[Change, ...]:
+def merge(file: InventoryFile, machines: Sequence[SourceMachine], defaults: Defaults) -> tuple[Change, ...]:
     """Make the minions of ``file`` those that were told, by name or else by node; give what changed, in its order."""
     places = _places(file, machines)
     keys_known = {address(it): it["hostKey"] for it in _bastions(file) if "hostKey" in it}
@@ -67,7 +67,7 @@ def merge(file: InventoryFile, machines: Sequence[Told], defaults: Defaults) -> 
     return tuple(changes)
 
 
-def _places(file: InventoryFile, machines: Sequence[Told]) -> list[int | None]:
+def _places(file: InventoryFile, machines: Sequence[SourceMachine]) -> list[int | None]:
     """Where the file has each machine; no place twice."""
     names = {it["name"]: index for index, it in enumerate(file.minions)}
     nodes = {it.get("node", it["name"]): index for index, it in enumerate(file.minions)}
@@ -83,7 +83,7 @@ def _places(file: InventoryFile, machines: Sequence[Told]) -> list[int | None]:
     return places
 
 
-def _update(file: InventoryFile, index: int, machine: Told, keys_known: _Keys) -> dict[str, tuple[Any, Any]]:
+def _update(file: InventoryFile, index: int, machine: SourceMachine, keys_known: _Keys) -> dict[str, tuple[Any, Any]]:
     entry = file.minions[index]
     wanted: dict[str, Any] = {"host": machine.host, "port": machine.port, "user": machine.user, "node": machine.node}
     keys = dict[str, tuple[Any, Any]]()
@@ -103,7 +103,7 @@ def _update(file: InventoryFile, index: int, machine: Told, keys_known: _Keys) -
     return keys
 
 
-def _entry(machine: Told, defaults: Defaults, keys_known: _Keys) -> dict[str, Any]:
+def _entry(machine: SourceMachine, defaults: Defaults, keys_known: _Keys) -> dict[str, Any]:
     jump = defaults.bastion if machine.bastion is None else machine.bastion
     entry = {
         "name": machine.name,

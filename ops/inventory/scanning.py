@@ -13,7 +13,7 @@ from ops.errors import OpsError
 from ops.finding import plain
 from ops.inventory.chosen import add_inventory_options, chosen_inventory
 from ops.inventory.inventory_file import InventoryFile
-from ops.inventory.look_at_keys import Machine, Seen, look, machines_of
+from ops.inventory.look_at_keys import KeyResult, SshHost, look, machines_of
 from ops.inventory.told import listed
 
 _SIGNS: Final = {
@@ -70,7 +70,7 @@ def run(options: argparse.Namespace) -> int:
     return 0 if all(it.outcome in right and (it.key or it.machine.pinned) for it in seen) else 1
 
 
-def _pin(file: InventoryFile, seen: Sequence[Seen]) -> None:
+def _pin(file: InventoryFile, seen: Sequence[KeyResult]) -> None:
     places = {it["name"]: index for index, it in enumerate(file.minions)}
     for it in seen:
         if it.key is None or it.outcome == "differs":
@@ -81,17 +81,17 @@ def _pin(file: InventoryFile, seen: Sequence[Seen]) -> None:
             file.set(places[it.machine.name], "hostKey", it.key)
 
 
-def _object(file: InventoryFile, seen: Sequence[Seen], *, written: bool) -> dict[str, Any]:
+def _object(file: InventoryFile, seen: Sequence[KeyResult], *, written: bool) -> dict[str, Any]:
     return {"inventory": str(file.path), "written": written, "machines": [_entry(it) for it in seen]}
 
 
-def _entry(it: Seen) -> dict[str, Any]:
+def _entry(it: KeyResult) -> dict[str, Any]:
     machine = {key: value for key, value in asdict(it.machine).items() if key in ("name", "host", "port")}
     shown = {"fingerprint": it.fingerprint, "type": it.key and it.key.partition(" ")[0]}
     return {**machine, "isBastion": it.machine.is_bastion, "outcome": it.outcome, **shown, "reason": it.reason}
 
 
-def _text(file: InventoryFile, seen: Sequence[Seen], *, written: bool) -> Iterator[str]:
+def _text(file: InventoryFile, seen: Sequence[KeyResult], *, written: bool) -> Iterator[str]:
     new = [it for it in seen if it.outcome in ("new", "replaced")]
     keys = f"{len(new)} host key{'' if len(new) == 1 else 's'}"
     verdict = f"{keys} pinned" if written else f"{keys} not pinned (--check)" if new else "nothing to pin"
@@ -108,8 +108,8 @@ def _text(file: InventoryFile, seen: Sequence[Seen], *, written: bool) -> Iterat
         yield _COMPARE
 
 
-def _line(it: Seen) -> str:
-    machine: Machine = it.machine
+def _line(it: KeyResult) -> str:
+    machine: SshHost = it.machine
     address = f"[{machine.host}]" if ":" in machine.host else machine.host
     shown = f" {it.fingerprint} ({(it.key or '').partition(' ')[0]})" if it.key else ""
     return f"{machine.name} {address}:{machine.port}{shown} {it.reason}"

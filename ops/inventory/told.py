@@ -13,7 +13,7 @@ from settings import Minion, Mistake, SettingsError, mistakes, validate
 
 
 @dataclass(frozen=True, kw_only=True)
-class Told:
+class SourceMachine:
     """One machine. None is what the source does not say; ``bastion`` is False when it says that there is none.
 
     A minion whose host is one of ``others`` is reached in this way as well.
@@ -32,11 +32,11 @@ class Told:
 
 
 @dataclass(kw_only=True)
-class Source:
+class InventorySource:
     """All machines that a source tells of, in its order, and what could not be taken over: a text and whose it is."""
 
     name: str
-    machines: list[Told] = field(default_factory=list)
+    machines: list[SourceMachine] = field(default_factory=list)
     notes: dict[str, list[str]] = field(default_factory=dict)
     mistakes: list[Mistake] = field(default_factory=list)
 
@@ -51,7 +51,7 @@ class Source:
         for text, whose in self.notes.items():
             yield f"{text} ({listed(whose)})" if whose else text
 
-    def add(self, machine: Told) -> None:
+    def add(self, machine: SourceMachine) -> None:
         """Take ``machine``, or note what the settings would refuse in it."""
         entry = plain(machine)
         _, found = validate(Minion, entry)
@@ -64,7 +64,7 @@ class Source:
                 self.mistakes.append(mistake)
         self.machines.append(machine)
 
-    def checked(self) -> Sequence[Told]:
+    def checked(self) -> Sequence[SourceMachine]:
         """The machines. Raises OpsError with every mistake."""
         if self.mistakes:
             raise OpsError(str(SettingsError(self.name, self.mistakes)))
@@ -73,7 +73,7 @@ class Source:
         return self.machines
 
 
-def plain(machine: Told) -> dict[str, Any]:
+def plain(machine: SourceMachine) -> dict[str, Any]:
     """As an inventory would have it, without host keys."""
     entry: dict[str, Any] = {"name": machine.name, "host": machine.host, "port": machine.port, "user": machine.user}
     entry |= {"node": machine.node, "bastion": plain_jump(machine.bastion) if machine.bastion else None}

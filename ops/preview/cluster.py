@@ -9,7 +9,7 @@ from typing import Final
 from components.labels import TEMPLATE_LABEL, VOLUME_ANNOTATION
 from ops.preview.content import Moved
 from ops.preview.differences import ABSENT, Difference, at, shown
-from ops.preview.steps import Op, Step
+from ops.preview.steps import Op, ResourceStep
 
 _CONTROLLER: Final = "kubernetes:core/v1:ReplicationController"
 _SERVICE: Final = "kubernetes:core/v1:Service"
@@ -55,7 +55,7 @@ class Pods:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Service:
+class ServiceChange:
     """The Service: what happens to it, and what changes; ``forced`` is what has it replaced."""
 
     op: Op
@@ -66,17 +66,17 @@ class Service:
     deleted_first: bool
 
 
-def is_controller(step: Step) -> bool:
+def is_controller(step: ResourceStep) -> bool:
     """Whether this is the farm's own controller."""
     return (step.parent_type, step.type) == ("glusterfarm:index:PhpController", _CONTROLLER)
 
 
-def is_service(step: Step) -> bool:
+def is_service(step: ResourceStep) -> bool:
     """Whether this is the farm's own Service."""
     return (step.parent_type, step.type) == ("glusterfarm:index:WebService", _SERVICE)
 
 
-def pods_of(steps: Iterable[Step]) -> Pods | None:
+def pods_of(steps: Iterable[ResourceStep]) -> Pods | None:
     """The controller among ``steps``; None when nothing of it changes."""
     for step in steps:
         if is_controller(step):
@@ -100,7 +100,7 @@ def _number(value: object) -> int | None:
     return int(value) if isinstance(value, int | float) else None
 
 
-def _reasons(step: Step) -> Iterator[Moved]:
+def _reasons(step: ResourceStep) -> Iterator[Moved]:
     """The fields of the pod template that differ, each once."""
     seen = set()
     for difference in step.differences:
@@ -133,12 +133,12 @@ def _reason(difference: Difference) -> Moved | None:  # noqa: PLR0911 (a line a 
     return Moved(what=".".join(difference.path[2:]), old=None, new=None)
 
 
-def service_of(steps: Iterable[Step]) -> Service | None:
+def service_of(steps: Iterable[ResourceStep]) -> ServiceChange | None:
     """The Service among ``steps``; None when nothing of it changes."""
     for step in steps:
         if is_service(step):
             kind = at(step.new if step.new is not None else step.old, "spec", "type")
-            return Service(
+            return ServiceChange(
                 op=step.op,
                 name=step.name,
                 type=shown(kind),

@@ -14,7 +14,7 @@ from ops.preview.listing import content_sections, size_words
 from ops.preview.markdown import code, fenced
 from ops.preview.minions import Minions
 from ops.preview.raw import raw_lines
-from ops.preview.steps import Op, Told
+from ops.preview.steps import Diagnostic, Op
 from ops.preview.words import ended, moved, names, number
 
 #: GitHub refuses a comment of more than 65,536 characters.
@@ -58,7 +58,7 @@ def _sections(facts: Facts, diffs: Sequence[FileDiff] | None) -> Iterator[Sectio
     if facts.warnings:
         yield Section(head="### Warnings", items=[_message(it) for it in facts.warnings], unit="warnings")
     if facts.unasked:
-        yield Section(head=_NOT_COMPARED, items=[_message(Told(about="", message=facts.unasked))])
+        yield Section(head=_NOT_COMPARED, items=[_message(Diagnostic(about="", message=facts.unasked))])
     if facts.verdict is Verdict.FAILED:
         if facts.steps:
             yield Section(head=f"Until it failed it had found {number(facts.changes, 'change')}; there may be more.")
@@ -81,7 +81,7 @@ def _title(facts: Facts) -> str:
     }[facts.verdict]
 
 
-def _message(it: Told) -> str:
+def _message(it: Diagnostic) -> str:
     about = f"{code(it.about, widest=100)}:\n\n" if it.about else ""
     lines = it.message.split("\n")
     more = [f"({len(lines) - _LINES_OF_A_MESSAGE} more lines)"] if len(lines) > _LINES_OF_A_MESSAGE else []

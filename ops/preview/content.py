@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any, Final
 
-from ops.preview.steps import Op, Step
+from ops.preview.steps import Op, ResourceStep
 
 #: What publishes; its children are its publish, the intent before that, and its removal.
 CONTENT: Final = "glusterfarm:index:ContentSync"
@@ -23,7 +23,7 @@ _PLACES: Final = {"--volume": "volume", "--mount-path": "mount path", "--site": 
 
 
 @dataclass(frozen=True, kw_only=True)
-class Entry:
+class PlanLine:
     """A line of the manifest. ``kind`` is 644, 755, link or dir, or what a later form of the manifest calls it.
 
     A line of a large site stands for a directory with ``files`` in it: its kind is ``files=31``. ``size`` is in bytes,
@@ -50,8 +50,8 @@ class Entry:
 class FileChange:
     """One path: ``old`` and ``new`` are None where there is none; with other paths in them the file is moved."""
 
-    old: Entry | None
-    new: Entry | None
+    old: PlanLine | None
+    new: PlanLine | None
 
     @property
     def kind(self) -> str:
@@ -84,7 +84,7 @@ class Moved:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Content:
+class PublishChange:
     """The publish: what happens to it, its files, and ``places`` that it is moved between.
 
     Of a large site ``directories`` are told and no files, where nobody knew better.
@@ -118,7 +118,9 @@ class Plans:
     source: str
 
 
-def content_of(steps: Iterable[Step], whole: Callable[[Plans], Plans] = lambda plans: plans) -> Content | None:
+def content_of(
+    steps: Iterable[ResourceStep], whole: Callable[[Plans], Plans] = lambda plans: plans
+) -> PublishChange | None:
     """The publish among ``steps``; None when it is not among them, and so nothing of it changes.
 
     ``whole`` gives plans a line a file of those that have a line a directory, if it can.
@@ -127,7 +129,7 @@ def content_of(steps: Iterable[Step], whole: Callable[[Plans], Plans] = lambda p
     return _content(its["publish"], its.get("intent"), whole) if "publish" in its else None
 
 
-def _content(step: Step, intent: Step | None, whole: Callable[[Plans], Plans]) -> Content:
+def _content(step: ResourceStep, intent: ResourceStep | None, whole: Callable[[Plans], Plans]) -> PublishChange:
     old, new = words_of(step.old), words_of(step.new)
     source = new.get("--source") or old.get("--source", "")
     old_source = old.get("--source") or source
@@ -141,7 +143,7 @@ def _content(step: Step, intent: Step | None, whole: Callable[[Plans], Plans]) -
         for option, what in _PLACES.items()
         if step.old is not None and step.new is not None and old.get(option) != new.get(option)
     )
-    return Content(
+    return PublishChange(
         op=step.op,
         # A command that goes takes no file with it.
         files=tuple(it for it in changes if not it.is_directory),
@@ -160,7 +162,7 @@ def _content(step: Step, intent: Step | None, whole: Callable[[Plans], Plans]) -
     )
 
 
-def _unfinished(intent: Step) -> str:
+def _unfinished(intent: ResourceStep) -> str:
     """The release that the last publish set out to make live, where that is another than this one's."""
     old, new = (words_of(it).get("--release", "") for it in (intent.old, intent.new))
     return old if old != new else ""
@@ -181,18 +183,18 @@ def _stdin(inputs: Mapping[str, Any] | None) -> str:
     return text if isinstance(text, str) else ""
 
 
-def _manifest(text: str) -> tuple[dict[str, Entry], list[str]]:
-    entries: dict[str, Entry] = {}
+def _manifest(text: str) -> tuple[dict[str, PlanLine], list[str]]:
+    entries: dict[str, PlanLine] = {}
     strange = []
     for line in text.split("\n"):
         if match := _LINE.fullmatch(line):
-            entries[match[4]] = Entry(kind=match[1], size=int(match[2]), digest=match[3], path=match[4])
+            entries[match[4]] = PlanLine(kind=match[1], size=int(match[2]), digest=match[3], path=match[4])
         elif line:
             strange.append(line)
     return entries, strange
 
 
-def _alike(entries: dict[str, Entry], others: Mapping[str, Entry]) -> dict[str, Entry]:
+def _alike(entries: dict[str, PlanLine], others: Mapping[str, PlanLine]) -> dict[str, PlanLine]:
     """``entries`` by directories where the ``others`` are, for a site that has grown large or is large no more.
 
     Of a directory that is counted here nobody knows the digest: without another count or size it is taken for the same.
@@ -200,7 +202,7 @@ def _alike(entries: dict[str, Entry], others: Mapping[str, Entry]) -> dict[str, 
     shape = {path: entry for path, entry in others.items() if entry.files is not None}
     if not shape or any(entry.files is not None for entry in entries.values()):
         return entries
-    inside: dict[str, list[Entry]] = {}
+    inside: dict[str, list[PlanLine]] = {}
     for path, entry in entries.items():
         inside.setdefault(_line_of(path, shape), []).append(entry)
     found = {}
@@ -208,11 +210,11 @@ def _alike(entries: dict[str, Entry], others: Mapping[str, Entry]) -> dict[str, 
         kind, size = f"files={len(its)}", sum(entry.size for entry in its if entry.is_file)
         other = shape.get(path)
         same = other is not None and (other.kind, other.size) == (kind, size)
-        found[path] = Entry(kind=kind, size=size, digest=other.digest if other and same else "", path=path)
+        found[path] = PlanLine(kind=kind, size=size, digest=other.digest if other and same else "", path=path)
     return found
 
 
-def _line_of(path: str, shape: Mapping[str, Entry]) -> str:
+def _line_of(path: str, shape: Mapping[str, PlanLine]) -> str:
     """Which line of a large site's plan stands for the file at ``path``."""
     *home, _ = path.split("/")
     for end in range(len(home), -1, -1):
@@ -224,7 +226,7 @@ def _line_of(path: str, shape: Mapping[str, Entry]) -> str:
     return f"{'/'.join(home) or '.'}/"
 
 
-def _changes(before: Mapping[str, Entry], after: Mapping[str, Entry]) -> Iterator[FileChange]:
+def _changes(before: Mapping[str, PlanLine], after: Mapping[str, PlanLine]) -> Iterator[FileChange]:
     """What changed, by path. A file that went while the same one came under one other path is moved."""
     gone = [entry for path, entry in before.items() if path not in after]
     come = [entry for path, entry in after.items() if path not in before]
@@ -236,7 +238,7 @@ def _changes(before: Mapping[str, Entry], after: Mapping[str, Entry]) -> Iterato
             yield FileChange(old=moved.get(path, old), new=new)
 
 
-def _pairs(gone: Iterable[Entry], come: Iterable[Entry]) -> Iterator[tuple[Entry, Entry]]:
+def _pairs(gone: Iterable[PlanLine], come: Iterable[PlanLine]) -> Iterator[tuple[PlanLine, PlanLine]]:
     sources, targets = _by_content(gone), _by_content(come)
     for what, old in sources.items():
         new = targets.get(what, [])
@@ -244,8 +246,8 @@ def _pairs(gone: Iterable[Entry], come: Iterable[Entry]) -> Iterator[tuple[Entry
             yield old[0], new[0]
 
 
-def _by_content(entries: Iterable[Entry]) -> dict[tuple[str, int, str], list[Entry]]:
-    found: dict[tuple[str, int, str], list[Entry]] = {}
+def _by_content(entries: Iterable[PlanLine]) -> dict[tuple[str, int, str], list[PlanLine]]:
+    found: dict[tuple[str, int, str], list[PlanLine]] = {}
     for entry in entries:
         if entry.is_file and entry.size:
             found.setdefault((entry.kind, entry.size, entry.digest), []).append(entry)

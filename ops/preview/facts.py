@@ -9,11 +9,11 @@ from enum import StrEnum
 from typing import Any, Final
 
 from cluster import NOT_COMPARED
-from ops.preview.cluster import Pods, Service, is_controller, is_service, pods_of, service_of
-from ops.preview.content import CONTENT, Content, Plans, content_of, words_of
+from ops.preview.cluster import Pods, ServiceChange, is_controller, is_service, pods_of, service_of
+from ops.preview.content import CONTENT, Plans, PublishChange, content_of, words_of
 from ops.preview.differences import at, shown
 from ops.preview.minions import MOUNTS, Inventories, Minions, minions_of
-from ops.preview.steps import Op, Preview, Step, Told
+from ops.preview.steps import Diagnostic, Op, Preview, ResourceStep
 
 _KNOWN: Final = frozenset({"glusterfarm:index:PhpController", "glusterfarm:index:WebService"})
 _ENDS: Final = {Op.DELETE, Op.REPLACE}
@@ -73,16 +73,16 @@ class Facts:
     counts: Mapping[str, int]
     old_release: str
     release: str
-    content: Content | None
+    content: PublishChange | None
     minions: Minions
     pods: Pods | None
-    service: Service | None
+    service: ServiceChange | None
     destructive: tuple[Destructive, ...]
     removal: str
-    others: tuple[Step, ...]
-    errors: tuple[Told, ...]
-    warnings: tuple[Told, ...]
-    steps: tuple[Step, ...]
+    others: tuple[ResourceStep, ...]
+    errors: tuple[Diagnostic, ...]
+    warnings: tuple[Diagnostic, ...]
+    steps: tuple[ResourceStep, ...]
     unasked: str
 
 
@@ -130,7 +130,7 @@ def facts_of(
     )
 
 
-def _is_told(step: Step) -> bool:
+def _is_told(step: ResourceStep) -> bool:
     """Whether the step is one that content, minions, pods or Service are made of."""
     return (
         step.parent_type == MOUNTS
@@ -141,14 +141,14 @@ def _is_told(step: Step) -> bool:
     )
 
 
-def _destructive(steps: tuple[Step, ...], minions: Minions) -> Iterator[Destructive]:
+def _destructive(steps: tuple[ResourceStep, ...], minions: Minions) -> Iterator[Destructive]:
     """In the order of what a reviewer must see first."""
     found = [it for step in steps if (it := _ended(step, minions))]
     places = {change.name: place for place, change in enumerate(minions.changes)}
     yield from sorted(found, key=lambda it: (list(Subject).index(it.subject), places.get(it.name, -1), it.name))
 
 
-def _ended(step: Step, minions: Minions) -> Destructive | None:
+def _ended(step: ResourceStep, minions: Minions) -> Destructive | None:
     subject = _subject(step)
     if subject is None:
         return None
@@ -185,14 +185,14 @@ def _identity(inputs: Mapping[str, Any] | None) -> tuple[Any, ...]:
     return tuple(at(inputs, "metadata", it) for it in ("name", "namespace"))
 
 
-def _emptied(step: Step) -> bool:
+def _emptied(step: ResourceStep) -> bool:
     return at(step.new, "spec", "replicas") == 0 != at(step.old, "spec", "replicas") and step.op in {
         Op.UPDATE,
         Op.REPLACE,
     }
 
 
-def _subject(step: Step) -> Subject | None:  # noqa: PLR0911 (a line a kind)
+def _subject(step: ResourceStep) -> Subject | None:  # noqa: PLR0911 (a line a kind)
     """What a resource is to the farm; None for what may come and go: checks, drains, the ini, components."""
     if step.type.startswith("glusterfarm:index:"):
         return None
@@ -221,7 +221,7 @@ def _subject(step: Step) -> Subject | None:  # noqa: PLR0911 (a line a kind)
     return Subject.OTHER
 
 
-def _release(steps: tuple[Step, ...]) -> str:
+def _release(steps: tuple[ResourceStep, ...]) -> str:
     """The release that the checks are told to look for."""
     for step in steps:
         if release := words_of(step.new).get("--release", ""):
@@ -229,7 +229,7 @@ def _release(steps: tuple[Step, ...]) -> str:
     return ""
 
 
-def _removal(steps: tuple[Step, ...]) -> str:
+def _removal(steps: tuple[ResourceStep, ...]) -> str:
     """``deletes`` or ``keeps``: what a destroy will do to the content, where that is another thing than before."""
     for step in steps:
         if step.parent_type == CONTENT and step.name.endswith("-removal") and step.op is Op.UPDATE:

@@ -15,7 +15,7 @@ from pathlib import Path, PurePosixPath
 from typing import Final
 
 from ops.errors import OpsError
-from ops.preview.content import Content, Entry, FileChange
+from ops.preview.content import FileChange, PlanLine, PublishChange
 from ops.preview.minions import Inventories
 from ops.preview.scrub import Scrub
 from publisher.manifest import SHORT_DIGEST, unescape
@@ -72,7 +72,7 @@ def _git(*words: str) -> bytes | None:
     return done.stdout if done.returncode == 0 else None
 
 
-def file_diffs(content: Content | None, base: Base, scrub: Scrub) -> tuple[FileDiff, ...]:
+def file_diffs(content: PublishChange | None, base: Base, scrub: Scrub) -> tuple[FileDiff, ...]:
     """The diffs of the small files among the changes, in the order of ``content.files``."""
     if content is None:
         return ()
@@ -115,7 +115,7 @@ def _whole(lines: list[str]) -> list[str]:
     return [*lines[:-1], f"{lines[-1]}  (no line end)"] if lines[-1] else lines[:-1]
 
 
-def _checked(text: bytes | None, entry: Entry) -> bytes | None:
+def _checked(text: bytes | None, entry: PlanLine) -> bytes | None:
     if text is None or len(text) != entry.size or hashlib.sha256(text).hexdigest()[:SHORT_DIGEST] != entry.digest:
         return None
     return text

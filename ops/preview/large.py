@@ -14,7 +14,9 @@ from pathlib import Path
 from ops.errors import OpsError
 from ops.preview.content import DIRECTORIES, Plans
 from ops.preview.files import Base
-from publisher.manifest import SHORT_DIGEST, Manifest, ManifestError
+from publisher import scan
+from publisher.manifest import SHORT_DIGEST, ManifestError
+from publisher.plan import plan
 
 _GIT_SECONDS = 300
 
@@ -31,18 +33,18 @@ def whole(base: Base | None, plans: Plans) -> Plans:
     return Plans(old=old, new=new, old_source=plans.old_source, source=plans.source)
 
 
-def _files(plan: str, source: Path | None) -> str | None:
-    """The lines of the files in ``source``, if ``plan`` is of them; a plan that has a line a file is what it is."""
-    if not DIRECTORIES.search(plan):
-        return plan
+def _files(shown: str, source: Path | None) -> str | None:
+    """The lines of the files in ``source``, if ``shown`` is their plan. A plan that lists files is returned."""
+    if not DIRECTORIES.search(shown):
+        return shown
     if source is None or not source.is_dir():
         return None
     try:
         # The program has judged the links; here they only have to come to the plan's lines.
-        manifest = Manifest.of(source, shared=("/",))
+        manifest = scan.read(source, shared=("/",))
     except (ManifestError, OSError):
         return None
-    return "".join(it.line(SHORT_DIGEST) for it in manifest.entries) if manifest.plan() == plan else None
+    return "".join(it.line(SHORT_DIGEST) for it in manifest.entries) if plan(manifest) == shown else None
 
 
 def _extracted(base: Base, source: str, directory: Path) -> Path | None:

@@ -7,7 +7,7 @@ from itertools import groupby
 from pathlib import PurePosixPath
 from typing import Final
 
-from ops.preview.content import Content, FileChange
+from ops.preview.content import FileChange, PublishChange
 from ops.preview.facts import Facts
 from ops.preview.files import FileDiff
 from ops.preview.fit import Section
@@ -106,7 +106,7 @@ def _directories(files: Sequence[FileChange]) -> Iterator[str]:
         yield f"- {code(f'{name}/')}: {', '.join(f'{count:,} {kind}' for count, kind in counts if count)}; {change}"
 
 
-def _unknown(content: Content) -> Iterator[Section]:
+def _unknown(content: PublishChange) -> Iterator[Section]:
     if content.unknown:
         block = fenced(content.unknown, "diff").split("\n")
         yield Section(

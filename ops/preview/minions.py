@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from ops.preview.content import Moved
 from ops.preview.differences import ABSENT, at, shown
-from ops.preview.steps import Op, Step, natural
+from ops.preview.steps import Op, ResourceStep, natural
 from ops.recorded import Mount, mount_of
 from settings import Minion
 
@@ -78,15 +78,15 @@ class Inventories:
 class _Of:
     """The steps of one minion."""
 
-    mount: Step | None = None
-    label: Step | None = None
-    drain: Step | None = None
-    reach: Step | None = None
+    mount: ResourceStep | None = None
+    label: ResourceStep | None = None
+    drain: ResourceStep | None = None
+    reach: ResourceStep | None = None
 
 
-def minions_of(steps: Iterable[Step], inventories: Inventories, outputs: Mapping[str, Any]) -> Minions:
+def minions_of(steps: Iterable[ResourceStep], inventories: Inventories, outputs: Mapping[str, Any]) -> Minions:
     """The minions among ``steps``; ``outputs`` are the stack's, as they were."""
-    by_name: dict[str, dict[str, Step]] = {}
+    by_name: dict[str, dict[str, ResourceStep]] = {}
     for step in steps:
         if step.parent_type == MOUNTS:
             look = "reach" if step.name.endswith("-reach") else "drain"
@@ -105,7 +105,7 @@ def minions_of(steps: Iterable[Step], inventories: Inventories, outputs: Mapping
     )
 
 
-def _minion(step: Step, role: str) -> str:
+def _minion(step: ResourceStep, role: str) -> str:
     """The minion's name: a child of GlusterMount is called after its component and its minion."""
     name = step.name.removeprefix(f"{step.component}-")
     return name.removesuffix(f"-{role}") if role in {"drain", "reach"} else name
@@ -130,7 +130,7 @@ def _change(name: str, of: _Of, inventories: Inventories) -> MinionChange:
     )
 
 
-def _mount_fields(name: str, step: Step | None, inventories: Inventories) -> Iterator[Moved]:
+def _mount_fields(name: str, step: ResourceStep | None, inventories: Inventories) -> Iterator[Moved]:
     if step is None or step.op not in {Op.UPDATE, Op.REPLACE}:
         return
     old, new = _mount(step, step.old), _mount(step, step.new)
@@ -147,7 +147,7 @@ def _mount_fields(name: str, step: Step | None, inventories: Inventories) -> Ite
         yield Moved(what="its script", old=None, new=None)
 
 
-def _connection(name: str, step: Step, inventories: Inventories) -> Iterator[Moved]:
+def _connection(name: str, step: ResourceStep, inventories: Inventories) -> Iterator[Moved]:
     """How it is reached. A connection is secret as a whole; the inventories say what of it changed, if they can."""
     old, new = ((it or {}).get(name) for it in (inventories.old, inventories.new))
     changed = [it for it in _REACHED if old and new and getattr(old, it) != getattr(new, it)]
@@ -164,7 +164,7 @@ def _connection(name: str, step: Step, inventories: Inventories) -> Iterator[Mov
         yield Moved(what="how it is reached", old=None, new=None)
 
 
-def _label_fields(step: Step | None) -> Iterator[Moved]:
+def _label_fields(step: ResourceStep | None) -> Iterator[Moved]:
     if step is None or step.op not in {Op.UPDATE, Op.REPLACE}:
         return
     old, new = at(step.old, "metadata", "name"), at(step.new, "metadata", "name")
@@ -178,7 +178,7 @@ def _label_fields(step: Step | None) -> Iterator[Moved]:
                 yield Moved(what=difference.where, old=shown(difference.old), new=shown(difference.new))
 
 
-def _mount(step: Step, inputs: Mapping[str, Any] | None) -> Mount | None:
+def _mount(step: ResourceStep, inputs: Mapping[str, Any] | None) -> Mount | None:
     return mount_of({"urn": step.urn, "inputs": inputs})
 
 

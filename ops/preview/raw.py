@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from ops.preview.differences import ABSENT, Difference, differences, shown
 from ops.preview.scrub import ANOTHER, SECRET
-from ops.preview.steps import Op, Step
+from ops.preview.steps import Op, ResourceStep
 
 _SIGNS: Final = {Op.CREATE: "+", Op.IMPORT: "+", Op.UPDATE: "!", Op.REPLACE: "!", Op.DELETE: "-"}
 #: A value of more lines is told by its differing lines only, of a new or removed one by its first ones.
@@ -21,7 +21,7 @@ _LONG: Final = 120
 _CONTEXT: Final = 20
 
 
-def raw_lines(steps: Iterable[Step]) -> Iterator[str]:
+def raw_lines(steps: Iterable[ResourceStep]) -> Iterator[str]:
     """The lines of a diff: each resource, then its properties. No line has a line end in it."""
     seen: dict[tuple[str, str], str] = {}
     for step in steps:

@@ -57,7 +57,7 @@ _OPS: Final[Mapping[str, Op | None]] = {
 
 
 @dataclass(frozen=True, kw_only=True)
-class Step:
+class ResourceStep:
     """One resource: its inputs before (``old``) and after (``new``), None where it is not there.
 
     ``paths`` are the properties that the provider says differ, secret ones included, whose values are never known;
@@ -98,7 +98,7 @@ class Step:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Told:
+class Diagnostic:
     """A diagnostic: the resource's name, or '', and the message."""
 
     about: str
@@ -114,10 +114,10 @@ class Preview:
 
     project: str
     stack: str
-    steps: tuple[Step, ...]
+    steps: tuple[ResourceStep, ...]
     outputs: Mapping[str, Any]
-    errors: tuple[Told, ...]
-    warnings: tuple[Told, ...]
+    errors: tuple[Diagnostic, ...]
+    warnings: tuple[Diagnostic, ...]
 
     def named(self, stack: str) -> Preview:
         """The same as one of ``stack``, for one that does not say itself whose it is."""
@@ -170,7 +170,7 @@ def parse(text: str, *, scrub: Scrub, failed: str | None = None) -> Preview:
     told = [] if digest is None else digest.diagnostics
     errors = [_told(it, scrub) for it in told if it.severity == "error"]
     if not errors and (failed is not None or digest is None):
-        errors = [Told(about="", message=scrub.text(_tail(beside)) or "pulumi failed and did not say why")]
+        errors = [Diagnostic(about="", message=scrub.text(_tail(beside)) or "pulumi failed and did not say why")]
     if len(errors) > 1:
         errors = [it for it in errors if not it.message.startswith(_ALSO)]
     stack = next((match for step in steps if (match := _URN.fullmatch(step.urn))), None)
@@ -224,14 +224,14 @@ def _tail(text: str) -> str:
     return "\n".join(lines[-_LINES:] if first is None else lines[first : first + _LINES])
 
 
-def _told(it: _Diagnostic, scrub: Scrub) -> Told:
+def _told(it: _Diagnostic, scrub: Scrub) -> Diagnostic:
     message = (it.prefix + it.message).strip()
     for word in ("error:", "warning:"):
         message = message.removeprefix(word).strip()
-    return Told(about=it.urn.rpartition("::")[2], message=scrub.text(message))
+    return Diagnostic(about=it.urn.rpartition("::")[2], message=scrub.text(message))
 
 
-def _steps(steps: list[_Step], scrub: Scrub) -> Iterator[Step]:
+def _steps(steps: list[_Step], scrub: Scrub) -> Iterator[ResourceStep]:
     """One for each resource. The engine's order is another each time; here it is the farm's, the same for every run."""
     of_urn: dict[str, list[tuple[Op, _Step]]] = {}
     for step in steps:
@@ -248,7 +248,7 @@ def _steps(steps: list[_Step], scrub: Scrub) -> Iterator[Step]:
         if op is Op.REPLACE:
             step = next(it for _, it in all_of_it if it.op != "delete-replaced")
         *_, parent, kind = ("", *_types(urn))
-        yield Step(
+        yield ResourceStep(
             urn=urn,
             op=op,
             type=kind,

@@ -12,7 +12,7 @@ from functools import partial
 
 import pytest
 
-from publisher.manifest import Manifest
+from publisher import scan
 from publisher.progress import Progress
 from publisher.publish import Order, publish
 from publisher.remote import Place
@@ -53,7 +53,7 @@ def readers_see_whole_releases(trial: Trial, monkeypatch: pytest.MonkeyPatch, re
             digest = trial.content(numbered(number))
             order = Order(
                 source=trial.source,
-                read=partial(Manifest.of, trial.source),
+                read=partial(scan.read, trial.source),
                 place=Place(mount=MOUNT, volume="MyVolume", site=trial.name),
                 grace=GRACE_SECONDS,
             )
@@ -87,7 +87,7 @@ def whole_after_each_kill(trial: Trial, record: Record, *, phases: Sequence[str]
         assert seen in ({live}, {new}), f"killed while {phase}"
         assert kept == ({before} if seen == {live} else {live}), f"killed while {phase}"
         done = trial.publish()
-        assert outcome(done)["release"] == Manifest.of(trial.source).release
+        assert outcome(done)["release"] == scan.read(trial.source).release
         assert trial.seen_by_all() == {new}
         assert trial.seen_by_all(trial.previous()) == {live}
         before, live = live, new

@@ -14,7 +14,7 @@ import pytest
 from urllib3 import encode_multipart_formdata
 
 from lab.context import Lab
-from publisher.manifest import Manifest
+from publisher import scan
 from tests.lab.conftest import eventually, get
 from tests.lab.farm import MOUNT, pods, report
 from tests.support.project import Project
@@ -95,7 +95,7 @@ def test_dokuwiki_is_served_and_a_page_saved_through_one_pod_is_read_through_eve
     """Its data is on a directory of the volume that the pods may write to; the release stays read-only for them."""
     first = wiki.pulumi(*UP)
     assert first.status == 0, first.text
-    manifest = Manifest.of(wiki.directory / "content")
+    manifest = scan.read(wiki.directory / "content")
     there = [f"http://{pod['ip']}" for pod in pods(lab, STACK)]
     assert len(there) == 3
     for door in (*there, *(f"http://{it.address}:{PORT}" for it in lab.minions())):

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from lab.context import CHECKOUT, Lab
-from publisher.manifest import Manifest
+from publisher import scan
 from tests.lab.conftest import eventually
 from tests.lab.farm import PAGE, all_serve, appeared, fault, live, pods, report, started
 from tests.lab.trial import Trial, outcome, said
@@ -39,7 +39,7 @@ def deploy(lab: Lab) -> None:
     """This checkout's farm again, by the command that takes a killed one up."""
     done = command([".venv/bin/python", "-m", "lab", "deploy"])
     assert done.status == 0, done.text
-    assert live(lab) == Manifest.of(CHECKOUT / "content").release
+    assert live(lab) == scan.read(CHECKOUT / "content").release
     eventually(lambda: all_serve(lab), seconds=15, what="every pod serves the page of this checkout")
     again = command([".venv/bin/python", "-m", "lab", "deploy"])
     assert "pulumi up: unchanged" in again.out, again.text

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
-from cluster.survey import Found
+from cluster.survey import SurveyResult
 from lab.plugins.command.provider import CommandProvider
 from lab.plugins.command.schema import RUN
 from lab.plugins.common.model import Live, ProviderError, Resource
@@ -53,7 +53,7 @@ class Surveyed(Commands):
         assert command[1:3] == ["-m", "cluster.survey"], command
         namespace = command[command.index("--namespace") + 1]
         there = namespace in os.environ.get(NAMESPACES, "").split(",")
-        found = Found(
+        found = SurveyResult(
             namespace="ours" if there else "absent",
             not_compared="" if there else f"namespace {namespace} does not exist yet",
             service_known=True,

@@ -17,6 +17,7 @@ from pathlib import Path
 
 import pytest
 
+from publisher import scan
 from publisher.history import Record, parse_log
 from publisher.jury import Jury
 from publisher.manifest import Manifest
@@ -60,7 +61,7 @@ class PublishedSite:
         if self.source.exists():
             shutil.rmtree(self.source)
         write_tree(self.source, tree)
-        return Manifest.of(self.source, shared=self.shared).release
+        return scan.read(self.source, shared=self.shared).release
 
     def publish(
         self, tree: Tree | None = None, *, grace: float = 0, jury: Jury | None = None, down: Sequence[str] = ()
@@ -70,7 +71,7 @@ class PublishedSite:
             self.content(tree)
         order = Order(
             source=self.source,
-            read=partial(Manifest.of, self.source, shared=self.shared),
+            read=partial(scan.read, self.source, shared=self.shared),
             place=Place(mount=str(self.volume), volume="MyVolume", site="php"),
             grace=grace,
             jury=jury or Jury(),
@@ -157,7 +158,7 @@ class PublishedSite:
         scratch = self.directory / "scratch"
         shutil.rmtree(scratch, ignore_errors=True)
         write_tree(scratch, tree)
-        assert Manifest.of(scratch) == manifest
+        assert scan.read(scratch) == manifest
         return tree
 
 

@@ -13,7 +13,7 @@ import pytest
 
 from lab.errors import LabError
 from lab.toolchain import Toolchain
-from publisher.manifest import Manifest
+from publisher import scan
 from tests.support.software import APPLICATIONS, DOKUWIKI, WORDPRESS, Application, assemble, content_of
 from tests.toolchain.container import Container, serving
 
@@ -22,7 +22,7 @@ SYNTAX = "/doku.php?id=wiki:syntax"
 
 @pytest.mark.parametrize("application", APPLICATIONS, ids=lambda it: it.name)
 def test_the_publisher_takes_the_whole_tree(application: Application) -> None:
-    manifest = Manifest.of(content_of(application))
+    manifest = scan.read(content_of(application))
     assert len(manifest.entries) > 2000
     paths = {entry.path.decode() for entry in manifest.entries if entry.kind != "dir"}
     wanted = {
@@ -132,7 +132,7 @@ def test_what_leaves_the_tree_becomes_a_copy_and_what_stays_remains_a_link(tmp_p
         "vendor/lib/deep/x.js": "x",
         "vendor/lib/current": "-> deep",
     }
-    assert Manifest.of(tmp_path / "app").release
+    assert scan.read(tmp_path / "app").release
 
 
 def test_php_names_the_copy_by_where_it_is_itself(tmp_path: Path) -> None:

@@ -319,7 +319,7 @@ INVENTORY_MISTAKES: list[tuple[str, object, str, tuple[str, ...]]] = [
     ("minions[1].port", True, "minions[1].port", ("true is a boolean", "a whole number from 1 to 65535")),
     ("minions[1].host", "fe80::1", "minions[1].host", ("'fe80::1' is refused: a link-local address", HOST_RULE)),
     ("minions[1].host", "fe80::1%eth0", "minions[1].host", ("is refused: a link-local address", HOST_RULE)),
-    ("minions[1].user", "", "minions[1].user", ("is empty", "a login name that sshd accepts", "for example farm")),
+    ("minions[1].user", "", "minions[1].user", ("is empty", "a login name", "for example farm")),
     (
         "minions[1].user",
         "farm:22",

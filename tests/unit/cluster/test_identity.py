@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import pytest
 
-from cluster.identity import IdentityError, Machine, Node, missing, verify
+from cluster.identity import IdentityError, MachineIdentity, NodeIdentity, missing, verify
 
 A, B = "a" * 32, "b" * 32
 
 
-def node(name: str, machine_id: str = "", *addresses: str) -> Node:
-    return Node(name=name, machine_id=machine_id, addresses=frozenset(addresses))
+def node(name: str, machine_id: str = "", *addresses: str) -> NodeIdentity:
+    return NodeIdentity(name=name, machine_id=machine_id, addresses=frozenset(addresses))
 
 
-def machine(machine_id: str = A, *addresses: str) -> Machine:
-    return Machine(machine_id=machine_id, addresses=frozenset(addresses))
+def machine(machine_id: str = A, *addresses: str) -> MachineIdentity:
+    return MachineIdentity(machine_id=machine_id, addresses=frozenset(addresses))
 
 
 NODES = [node("one", A, "10.0.0.1"), node("two", B, "10.0.0.2")]
@@ -60,7 +60,7 @@ def test_a_machine_that_no_node_is_is_refused_with_the_node_of_its_address() -> 
     ],
     ids=["cloned", "unreported", "no file"],
 )
-def test_where_the_machine_id_says_nothing_the_address_must_and_it_warns(known: list[Node], its: str) -> None:
+def test_where_the_machine_id_says_nothing_the_address_must_and_it_warns(known: list[NodeIdentity], its: str) -> None:
     said = verify("minion-1", "one", machine(its, "10.0.0.1"), known)
     assert said.startswith("minion minion-1: only its address shows that it is node one, because ")
     with pytest.raises(IdentityError, match="nothing shows that this machine is node one"):
@@ -69,5 +69,5 @@ def test_where_the_machine_id_says_nothing_the_address_must_and_it_warns(known: 
 
 def test_an_answer_is_read_past_what_a_shell_prints() -> None:
     answer = f"Welcome!\nglusterfarm-machine-id {A}\nglusterfarm-address 10.0.0.1\nglusterfarm-address fd00::1\n"
-    assert Machine.of(answer, "192.0.2.1") == machine(A, "10.0.0.1", "fd00::1", "192.0.2.1")
-    assert Machine.of("glusterfarm-machine-id \n") == machine("")
+    assert MachineIdentity.of(answer, "192.0.2.1") == machine(A, "10.0.0.1", "fd00::1", "192.0.2.1")
+    assert MachineIdentity.of("glusterfarm-machine-id \n") == machine("")

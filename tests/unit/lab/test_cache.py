@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from lab.errors import LabError
-from lab.host import cache_dir
+from lab.paths import cache_dir
 from lab.steps import Step, Steps
 from lab.toolchain import cache
 from lab.toolchain.cache import Artefact

@@ -11,7 +11,7 @@ from lab.__main__ import main
 from lab.context import Lab, Paths
 from lab.faults import KINDS
 from lab.processes import Process
-from lab.registry import Entry, Registry
+from lab.registry import RegisteredLab, Registry
 from lab.topology import load
 
 
@@ -32,7 +32,9 @@ def living(paths: Paths, registry: Registry) -> Lab:
     lab.save()
     ourselves = Process.of(os.getpid())
     assert ourselves is not None
-    registry.write(Entry(checkout=paths.checkout, lab_id="abc", complete=True, machines={"minion-1": ourselves}))
+    registry.write(
+        RegisteredLab(checkout=paths.checkout, lab_id="abc", complete=True, machines={"minion-1": ourselves})
+    )
     return lab
 
 
@@ -78,7 +80,9 @@ def test_a_lab_that_was_killed_has_no_environment(
     living: Lab, capsys: pytest.CaptureFixture[str], paths: Paths, registry: Registry
 ) -> None:
     dead = Process(pid=os.getpid(), start=1, boot="another")
-    registry.write(Entry(checkout=paths.checkout, lab_id=living.lab_id, complete=True, machines={"minion-1": dead}))
+    registry.write(
+        RegisteredLab(checkout=paths.checkout, lab_id=living.lab_id, complete=True, machines={"minion-1": dead})
+    )
     assert main(["env"], paths=paths, registry=registry) == 1
     assert "no lab is up" in capsys.readouterr().err
 
@@ -88,7 +92,7 @@ def test_a_half_made_lab_has_no_environment(
 ) -> None:
     entry = registry.read()
     assert entry is not None
-    registry.write(Entry(checkout=entry.checkout, lab_id=living.lab_id, machines=entry.machines))
+    registry.write(RegisteredLab(checkout=entry.checkout, lab_id=living.lab_id, machines=entry.machines))
     assert main(["env"], paths=paths, registry=registry) == 1
     assert "only half made" in capsys.readouterr().err
 

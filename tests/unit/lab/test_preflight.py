@@ -392,7 +392,7 @@ def test_cgroups_of_either_version_are_read(tmp_path: Path) -> None:
     assert parse_cgroups("33 25 0:29 / / rw - ext4 /dev/vda rw\n").mounted is False
 
 
-@pytest.mark.parametrize("module", ["bootstrap", "preflight", "host", "command", "errors", "steps"])
+@pytest.mark.parametrize("module", ["bootstrap", "preflight", "host", "paths", "command", "errors", "steps"])
 def test_an_old_python_can_read_what_tells_it_that_it_is_old(module: str) -> None:
     text = (preflight.CHECKOUT / "lab" / f"{module}.py").read_text()
     tree = ast.parse(text, feature_version=(3, 8))

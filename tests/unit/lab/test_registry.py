@@ -13,7 +13,7 @@ import pytest
 
 from lab.errors import LabError
 from lab.processes import Process, boot_id, start_time
-from lab.registry import Entry, Registry, refuse_foreign
+from lab.registry import RegisteredLab, Registry, refuse_foreign
 
 HERE = Path("/somewhere/checkout")
 
@@ -32,8 +32,8 @@ def registry(tmp_path: Path) -> Registry:
     return Registry(tmp_path / "glusterfarm")
 
 
-def entry(process: Process | None, checkout: Path = HERE) -> Entry:
-    return Entry(checkout=checkout, lab_id="abc", machines={"minion-1": process} if process else {})
+def entry(process: Process | None, checkout: Path = HERE) -> RegisteredLab:
+    return RegisteredLab(checkout=checkout, lab_id="abc", machines={"minion-1": process} if process else {})
 
 
 def of(child: subprocess.Popen[bytes]) -> Process:

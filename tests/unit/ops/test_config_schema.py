@@ -78,7 +78,9 @@ def test_what_is_not_as_the_models_say_is_told_and_then_written(
 ) -> None:
     before = {path: (project / path).read_text() for path in ("Pulumi.yaml", "docs/schema/stack.json")}
     (project / "docs/schema/stack.json").unlink()
-    (project / "Pulumi.yaml").write_text(before["Pulumi.yaml"].replace("The Service over the pods.", "Something."))
+    (project / "Pulumi.yaml").write_text(
+        before["Pulumi.yaml"].replace("The Service in front of the pods.", "Something.")
+    )
     assert main(["config", "schema", "--check"]) == 1
     out = capsys.readouterr().out
     assert "Pulumi.yaml is not as the models say" in out

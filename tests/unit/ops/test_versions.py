@@ -8,9 +8,9 @@ from ipaddress import ip_address
 import pytest
 
 from ops.clients import Client, NotToldError, read
-from ops.endpoints import Connection, Endpoint, connection_of, endpoint_of
-from ops.finding import Finding
-from ops.look import Seen, Unseen
+from ops.endpoints import Connection, SocketAddress, connection_of, endpoint_of
+from ops.finding import DriftFinding
+from ops.look import Comparison, FailedComparison
 from ops.recorded import Mount
 from ops.versions import judge_minions, judge_servers
 from tests.unit.ops.conftest import BRICKS, CLIENTS
@@ -25,16 +25,16 @@ MOUNT = Mount(
 )  # fmt: skip
 
 
-def end(text: str) -> Endpoint:
+def end(text: str) -> SocketAddress:
     endpoint = endpoint_of(text)
     assert endpoint is not None
     return endpoint
 
 
-def seen(address: str = MINION, version: str = "10.3") -> Seen:
+def seen(address: str = MINION, version: str = "10.3") -> Comparison:
     """A minion with the volume mounted, whose client has the ports of minion-1's."""
     ends = zip(PORTS, BRICKS, strict=True)
-    return Seen(
+    return Comparison(
         status={"mounted": True, "alive": True, "version": version},
         files=(),
         units=(),
@@ -53,13 +53,13 @@ def told(op_versions: Mapping[str, int]) -> list[Client]:
     return changed
 
 
-def judged(clients: list[Client], **minions: Seen) -> tuple[list[Finding], list[str]]:
+def judged(clients: list[Client], **minions: Comparison) -> tuple[list[DriftFinding], list[str]]:
     return judge_servers(MOUNT, minions or {"one": seen()}, clients)
 
 
 def test_the_clients_of_every_brick_are_read() -> None:
     assert len(TOLD) == 12
-    assert TOLD[3] == Client(at=Endpoint(address=ip_address(MINION), port=49133), op_version=100000)
+    assert TOLD[3] == Client(at=SocketAddress(address=ip_address(MINION), port=49133), op_version=100000)
 
 
 def test_without_skew_nothing_is_found() -> None:
@@ -195,9 +195,13 @@ def test_what_is_no_address_and_port_is_none(text: str) -> None:
     ids=["same", "most", "newest-of-as-many", "untold", "one-told"],
 )
 def test_minions_with_another_client_than_most(versions: list[str], wanted: str, odd: list[str]) -> None:
-    minions: dict[str, Seen | Unseen] = {str(it): seen(version=version) for it, version in enumerate(versions)}
-    minions["unseen"] = Unseen(what="reach", reason="")
-    minions["bare"] = Seen(status={"mounted": False, "version": "1"}, files=(), units=(), asks=True, connections=())
+    minions: dict[str, Comparison | FailedComparison] = {
+        str(it): seen(version=version) for it, version in enumerate(versions)
+    }
+    minions["unseen"] = FailedComparison(what="reach", reason="")
+    minions["bare"] = Comparison(
+        status={"mounted": False, "version": "1"}, files=(), units=(), asks=True, connections=()
+    )
 
     findings = list(judge_minions(minions))
     assert [it.minion for it in findings] == odd

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from publisher import intent
-from publisher.manifest import PLAN_LINES, Manifest
+from publisher import intent, scan
+from publisher.plan import PLAN_LINES, plan
 from tests.support.api_server import cluster_of
 from tests.support.site import ONE, TWO, PublishedSite
 from tests.support.trees import Tree
@@ -16,7 +16,7 @@ from tests.support.trees import Tree
 
 def test_the_command_says_what_it_did_in_one_line_of_json(site: PublishedSite) -> None:
     release = site.content(ONE)
-    status, stdout, stderr = site.run(plan=Manifest.of(site.source).plan())
+    status, stdout, stderr = site.run(plan=plan(scan.read(site.source)))
     assert status == 0, stderr
     said = json.loads(stdout)
     assert stdout.count("\n") == 1
@@ -38,9 +38,9 @@ def test_the_command_says_what_it_did_in_one_line_of_json(site: PublishedSite) -
 
 def test_content_that_is_not_what_the_preview_showed_is_not_published(site: PublishedSite) -> None:
     site.content(ONE)
-    plan = Manifest.of(site.source).plan()
+    shown = plan(scan.read(site.source))
     (site.source / "index.php").write_bytes(b"late")
-    status, stdout, stderr = site.run(plan=plan)
+    status, stdout, stderr = site.run(plan=shown)
     assert (status, stdout) == (1, "")
     assert stderr.startswith("error: ")
     assert "no longer what the preview showed: index.php changed; nothing was published" in stderr
@@ -85,15 +85,15 @@ def test_what_is_wrong_with_the_content_is_told_before_who_cannot_be_reached(sit
 def test_of_a_large_site_the_plan_is_compared_too_and_needed_for_nothing_else(site: PublishedSite) -> None:
     large: Tree = {b"many": {f"{number}".encode(): (b"", False) for number in range(PLAN_LINES)}}
     release = site.content(ONE | large)
-    plan = Manifest.of(site.source).plan()
-    assert [line.rsplit(" ", 1)[1] for line in plan.splitlines()] == ["./", "css/", "many/"]
+    shown = plan(scan.read(site.source))
+    assert [line.rsplit(" ", 1)[1] for line in shown.splitlines()] == ["./", "css/", "many/"]
     (site.source / "many" / "late").touch()
-    status, stdout, stderr = site.run(plan=plan)
+    status, stdout, stderr = site.run(plan=shown)
     assert (status, stdout) == (1, "")
     assert "no longer what the preview showed: many/ changed; nothing was published" in stderr
     assert not site.path.exists()
     (site.source / "many" / "late").unlink()
-    status, stdout, stderr = site.run(plan=plan)
+    status, stdout, stderr = site.run(plan=shown)
     assert (status, json.loads(stdout)["release"]) == (0, release), stderr
     assert site.live() == ONE | large
 

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 
+from publisher import scan
 from publisher.delta import Delta
 from publisher.manifest import Manifest
 from publisher.stream import TarStream
@@ -47,7 +48,7 @@ def carry_out(scratch: Path, before: Tree, after: Tree) -> tuple[Tree, Delta]:
     write_tree(scratch / "after", after)
     slot = scratch / "slot"
     slot.mkdir(mode=0o755)
-    old, new = Manifest.of(scratch / "before"), Manifest.of(scratch / "after")
+    old, new = scan.read(scratch / "before"), scan.read(scratch / "after")
     apply(slot, scratch / "before", Delta.between(None, old))
     delta = Delta.between(old, new)
     apply(slot, scratch / "after", delta)
@@ -121,7 +122,7 @@ def test_what_is_no_longer_what_the_manifest_says_is_left_to_be_sent_again(
 ) -> None:
     content = tmp_path / "content"
     write_tree(content, {b"a": (b"a", False), b"page\n1": (was, False), b"z": (LARGE, True)})
-    manifest = Manifest.of(content)
+    manifest = scan.read(content)
     page = content / "page\n1"
     page.unlink()
     match late:
@@ -145,7 +146,7 @@ def test_what_is_no_longer_what_the_manifest_says_is_left_to_be_sent_again(
 
 def test_a_file_that_only_grew_is_sent_as_it_was(tmp_path: Path) -> None:
     write_tree(tmp_path / "content", {b"log": (b"one\n", False)})
-    manifest = Manifest.of(tmp_path / "content")
+    manifest = scan.read(tmp_path / "content")
     (tmp_path / "content" / "log").write_bytes(b"one\ntwo\n")
     tree, stream, _ = unpacked(tmp_path, tmp_path / "content", manifest)
     assert (tree, stream.changed) == ({b"log": (b"one\n", False)}, [])
@@ -153,7 +154,7 @@ def test_a_file_that_only_grew_is_sent_as_it_was(tmp_path: Path) -> None:
 
 def test_a_link_that_changed_is_left_to_be_sent_again(tmp_path: Path) -> None:
     write_tree(tmp_path / "content", {b"a": (b"", False), b"link": b"a"})
-    manifest = Manifest.of(tmp_path / "content")
+    manifest = scan.read(tmp_path / "content")
     (tmp_path / "content" / "link").unlink()
     (tmp_path / "content" / "link").symlink_to("b")
     tree, stream, _ = unpacked(tmp_path, tmp_path / "content", manifest)
@@ -163,7 +164,7 @@ def test_a_link_that_changed_is_left_to_be_sent_again(tmp_path: Path) -> None:
 
 def test_the_stream_is_made_as_it_is_read(tmp_path: Path) -> None:
     write_tree(tmp_path / "content", {b"large": (bytes(50_000_000), False)})
-    manifest = Manifest.of(tmp_path / "content")
+    manifest = scan.read(tmp_path / "content")
 
     async def chunks() -> list[int]:
         stream = TarStream(root=bytes(tmp_path / "content"), entries=manifest.entries, moved=lambda *_: None)

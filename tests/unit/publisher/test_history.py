@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from connectors import KEY_VARIABLE
-from publisher import verify
+from publisher import scan, verify
 from publisher.commit import commit_of
 from publisher.history import parse_log
 from publisher.manifest import Manifest
@@ -97,7 +97,7 @@ def test_a_flip_that_is_undone_is_in_the_log_as_that(site: PublishedSite, monkey
 
 
 def commit(content: Path) -> str | None:
-    return commit_of(content, Manifest.of(content))
+    return commit_of(content, scan.read(content))
 
 
 def test_the_commit_of_a_content_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

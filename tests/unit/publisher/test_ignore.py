@@ -10,7 +10,8 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from publisher.manifest import Manifest, ManifestError
+from publisher import scan
+from publisher.manifest import ManifestError
 from tests.support.trees import Tree, write_tree
 
 FILE = (b"", False)
@@ -105,7 +106,7 @@ TABLE = [
 
 def published(content: Path) -> set[bytes]:
     """The files and links of the release."""
-    return {entry.path for entry in Manifest.of(content).entries if entry.kind != "dir"}
+    return {entry.path for entry in scan.read(content).entries if entry.kind != "dir"}
 
 
 def by_git(content: Path) -> set[bytes]:
@@ -249,7 +250,7 @@ def test_what_is_ignored_is_as_if_it_were_not_there(tmp_path: Path) -> None:
     (tmp_path / "content" / "cache").chmod(0o755)
     os.seteuid(65534)  # nobody, who may neither list nor read what is ignored
     try:
-        manifest = Manifest.of(tmp_path / "content")
+        manifest = scan.read(tmp_path / "content")
     finally:
         os.seteuid(0)
     assert [(entry.path, entry.kind) for entry in manifest.entries] == [(b"cache", "dir"), (b"index.php", "644")]
@@ -279,22 +280,22 @@ def test_what_is_ignored_is_as_if_it_were_not_there(tmp_path: Path) -> None:
 def test_what_is_no_rule_is_named_with_its_line_and_the_remedy(tmp_path: Path, text: bytes, said: str) -> None:
     write_tree(tmp_path / "content", {b"index.php": FILE, b"d": {b"x": FILE, b".publishignore": (text, False)}})
     with pytest.raises(ManifestError, match=r"content/d/\.publishignore: " + said):
-        Manifest.of(tmp_path / "content")
+        scan.read(tmp_path / "content")
 
 
 def test_a_file_of_rules_that_is_no_file_is_refused(tmp_path: Path) -> None:
     write_tree(tmp_path / "content", {b"index.php": FILE, b".publishignore": {}})
     rules = tmp_path / "content" / ".publishignore"
     with pytest.raises(ManifestError, match=r"\.publishignore: it is a directory, and must be a text file"):
-        Manifest.of(tmp_path / "content")
+        scan.read(tmp_path / "content")
     rules.rmdir()
     rules.symlink_to("index.php")
     with pytest.raises(ManifestError, match=r"\.publishignore: it is a link, and must be a text file"):
-        Manifest.of(tmp_path / "content")
+        scan.read(tmp_path / "content")
     rules.unlink()
     os.mkfifo(rules)
     with pytest.raises(ManifestError, match=r"\.publishignore: it is a named pipe, and must be a text file"):
-        Manifest.of(tmp_path / "content")
+        scan.read(tmp_path / "content")
 
 
 def test_a_file_of_rules_that_may_not_be_read_is_named(tmp_path: Path) -> None:
@@ -307,7 +308,7 @@ def test_a_file_of_rules_that_may_not_be_read_is_named(tmp_path: Path) -> None:
         with pytest.raises(
             ManifestError, match=r"content/\.publishignore: cannot read it \(Permission denied\); correct"
         ):
-            Manifest.of(tmp_path / "content")
+            scan.read(tmp_path / "content")
     finally:
         os.seteuid(0)
 
@@ -315,4 +316,4 @@ def test_a_file_of_rules_that_may_not_be_read_is_named(tmp_path: Path) -> None:
 def test_rules_that_leave_nothing_would_empty_the_site(tmp_path: Path) -> None:
     write_tree(tmp_path / "content", {b"index.php": FILE, b".publishignore": (b"*\n", False)})
     with pytest.raises(ManifestError, match=r"content: all that is in it is ignored, and publishing it would empty"):
-        Manifest.of(tmp_path / "content")
+        scan.read(tmp_path / "content")

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from publisher.manifest import Manifest
+from publisher import scan
 from publisher.source import CHUNK_BYTES
 from tests.support.site import ONE, PublishedSite
 from tests.support.trees import write_sparse
@@ -68,7 +68,7 @@ def test_the_deployers_memory_does_not_grow_with_the_content(site: PublishedSite
             site.content(ONE)
             make(site.source, number)
             seen.append(peak_mib(site))
-            released = Manifest.of(site.source).release
+            released = scan.read(site.source).release
             assert (site.path / "html" / "glusterfarm-release").read_text().strip() == released
     usual, large, many = (min(seen) for seen in peaks.values())
     assert large < MOST * usual, peaks

@@ -15,13 +15,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from publisher import scan
 from publisher.manifest import Manifest, ManifestError, escape, unescape
+from publisher.plan import plan
 from tests.support.trees import Tree, trees, write_tree
 
 
 def manifest_of(tmp_path: Path, tree: Tree) -> Manifest:
     write_tree(tmp_path / "content", tree)
-    return Manifest.of(tmp_path / "content")
+    return scan.read(tmp_path / "content")
 
 
 def test_the_text_has_a_line_an_entry_sorted_by_path(tmp_path: Path) -> None:
@@ -51,7 +53,7 @@ def test_the_text_has_a_line_an_entry_sorted_by_path(tmp_path: Path) -> None:
 def test_the_plan_is_the_same_with_short_digests(tmp_path: Path) -> None:
     manifest = manifest_of(tmp_path, {b"index.php": (b"<?php", False), b"empty": {}})
     digest = hashlib.sha256(b"<?php").hexdigest()
-    assert manifest.plan() == f"dir 0 - empty\n644 5 {digest[:12]} index.php\n"
+    assert plan(manifest) == f"dir 0 - empty\n644 5 {digest[:12]} index.php\n"
 
 
 def test_names_that_no_line_could_carry_are_escaped(tmp_path: Path) -> None:
@@ -106,7 +108,7 @@ def test_modes_are_reduced_to_whether_the_owner_may_execute(tmp_path: Path) -> N
         path.touch()
         path.chmod(mode)
         modes[path.name] = "755" if mode & 0o100 else "644"
-    assert {entry.path.decode(): entry.kind for entry in Manifest.of(tmp_path / "content").entries} == modes
+    assert {entry.path.decode(): entry.kind for entry in scan.read(tmp_path / "content").entries} == modes
 
 
 def test_neither_order_nor_time_nor_owner_changes_the_release(tmp_path: Path) -> None:
@@ -115,7 +117,7 @@ def test_neither_order_nor_time_nor_owner_changes_the_release(tmp_path: Path) ->
     write_tree(other, {b"b": {b"c": (b"2", False)}, b"a": (b"1", False)})
     os.utime(other / "a", (1, 1))
     os.chown(other / "a", 1, 1)
-    assert Manifest.of(other) == one
+    assert scan.read(other) == one
 
 
 @pytest.mark.parametrize("name", [b"glusterfarm-release", b"glusterfarm-pod"])
@@ -123,7 +125,7 @@ def test_reserved_names_are_refused_at_the_top_only(tmp_path: Path, name: bytes)
     with pytest.raises(ManifestError, match=rf"content/{name.decode()}: the publisher writes a file of this name"):
         manifest_of(tmp_path, {name: (b"", False)})
     write_tree(tmp_path / "below", {b"deep": {name: (b"", False)}})
-    assert len(Manifest.of(tmp_path / "below").entries) == 1
+    assert len(scan.read(tmp_path / "below").entries) == 1
 
 
 def test_special_files_are_refused_by_name(tmp_path: Path) -> None:
@@ -132,16 +134,16 @@ def test_special_files_are_refused_by_name(tmp_path: Path) -> None:
     remedy = r"and only files, directories and links can be published; move it out .* or name it in \.publishignore"
     os.mkfifo(special)
     with pytest.raises(ManifestError, match=rf"content/sub/x\\x0a: it is a named pipe, {remedy}"):
-        Manifest.of(tmp_path / "content")
+        scan.read(tmp_path / "content")
     special.unlink()
     with socket.socket(socket.AF_UNIX) as server:
         server.bind(str(special))
         with pytest.raises(ManifestError, match=rf"content/sub/x\\x0a: it is a socket, {remedy}"):
-            Manifest.of(tmp_path / "content")
+            scan.read(tmp_path / "content")
     special.unlink()
     os.mknod(special, stat.S_IFCHR | 0o600, os.makedev(1, 3))
     with pytest.raises(ManifestError, match=rf"content/sub/x\\x0a: it is a device, {remedy}"):
-        Manifest.of(tmp_path / "content")
+        scan.read(tmp_path / "content")
 
 
 @pytest.mark.parametrize(
@@ -195,13 +197,13 @@ def test_a_link_to_what_is_ignored_is_refused_with_three_ways_out(tmp_path: Path
         },
     )
     with pytest.raises(ManifestError) as refused:
-        Manifest.of(tmp_path / "content")
+        scan.read(tmp_path / "content")
     assert str(refused.value).endswith(
         "content/app.php: the link to src/app.php would lead nowhere, because src is not published. Remove the link,"
         " name it in .publishignore too, or have src published"
     )
     (tmp_path / "content" / ".publishignore").write_text("/src/\n/app.php\n")
-    assert [entry.path for entry in Manifest.of(tmp_path / "content").entries] == [b"index.php"]
+    assert [entry.path for entry in scan.read(tmp_path / "content").entries] == [b"index.php"]
 
 
 @pytest.mark.parametrize(
@@ -211,7 +213,7 @@ def test_links_to_a_shared_directory_of_the_pods_are_published(tmp_path: Path, t
     """As in the case uploads-link: here there need be no such directory."""
     tree: Tree = {b"index.php": (b"", False), b"link": target, b"wp-content": {b"uploads": b"/srv/uploads"}}
     write_tree(tmp_path / "content", tree)
-    manifest = Manifest.of(tmp_path / "content", shared=["/srv/uploads", "/srv/cache"])
+    manifest = scan.read(tmp_path / "content", shared=["/srv/uploads", "/srv/cache"])
     assert [entry.path for entry in manifest.entries if entry.kind == "link"] == [b"link", b"wp-content/uploads"]
 
 
@@ -229,7 +231,7 @@ def test_links_to_a_shared_directory_of_the_pods_are_published(tmp_path: Path, t
 def test_links_beside_a_shared_directory_are_refused_with_its_name(tmp_path: Path, target: bytes, reason: str) -> None:
     write_tree(tmp_path / "content", {b"index.php": (b"", False), b"in": b"/srv/uploads", b"link": target})
     with pytest.raises(ManifestError) as refused:
-        Manifest.of(tmp_path / "content", shared=["/srv/uploads"])
+        scan.read(tmp_path / "content", shared=["/srv/uploads"])
     (said,) = refused.value.reasons
     assert f"content/link: the link to {target.decode()} {reason}; " in said
     assert said.endswith("; only links to shared directories may be absolute (/srv/uploads)")
@@ -249,7 +251,7 @@ def test_everything_that_cannot_be_published_comes_in_one_run(tmp_path: Path) ->
     )
     os.mkfifo(tmp_path / "content" / "pipe")
     with pytest.raises(ManifestError) as refused:
-        Manifest.of(tmp_path / "content")
+        scan.read(tmp_path / "content")
     reasons = refused.value.reasons
     assert len(reasons) == 120 + 1 + 1 + 2
     assert ["rename yours" in reasons[0], "named pipe" in reasons[121]] == [True, True]
@@ -260,7 +262,7 @@ def test_everything_that_cannot_be_published_comes_in_one_run(tmp_path: Path) ->
 
 def test_what_cannot_be_read_is_named(tmp_path: Path) -> None:
     with pytest.raises(ManifestError, match=r"nowhere: cannot list it \(No such file or directory\)"):
-        Manifest.of(tmp_path / "nowhere")
+        scan.read(tmp_path / "nowhere")
     write_tree(tmp_path / "content", {b"d": {b"secret": (b"", False)}})
     (tmp_path / "content" / "d" / "secret").chmod(0)
     for directory in (*list(tmp_path.parents)[:3], tmp_path, tmp_path / "content", tmp_path / "content" / "d"):
@@ -269,7 +271,7 @@ def test_what_cannot_be_read_is_named(tmp_path: Path) -> None:
     os.seteuid(nobody)
     try:
         with pytest.raises(ManifestError, match=r"content/d/secret: cannot read it \(Permission denied\)"):
-            Manifest.of(tmp_path / "content")
+            scan.read(tmp_path / "content")
     finally:
         os.seteuid(0)
 
@@ -277,7 +279,7 @@ def test_what_cannot_be_read_is_named(tmp_path: Path) -> None:
 def test_an_empty_directory_is_no_site(tmp_path: Path) -> None:
     (tmp_path / "content").mkdir()
     with pytest.raises(ManifestError, match="is empty"):
-        Manifest.of(tmp_path / "content")
+        scan.read(tmp_path / "content")
 
 
 def test_a_deep_tree_is_no_problem(tmp_path: Path) -> None:
@@ -291,7 +293,7 @@ def test_a_deep_tree_is_no_problem(tmp_path: Path) -> None:
         descriptor = below
     os.close(descriptor)
     try:
-        assert [entry.kind for entry in Manifest.of(path).entries] == ["dir"]
+        assert [entry.kind for entry in scan.read(path).entries] == ["dir"]
     finally:
         # pytest's own clean-up goes down one call a level, and is not up to this depth.
         subprocess.run(["rm", "-rf", path], check=True)
@@ -302,8 +304,8 @@ def test_the_program_needs_nothing_but_the_standard_library_for_it(tmp_path: Pat
     done = subprocess.run(
         [
             *(sys.executable, "-S", "-c"),
-            "import sys; from pathlib import Path; from publisher.manifest import Manifest;"
-            "print(Manifest.of(Path(sys.argv[1])).release);"
+            "import sys; from pathlib import Path; from publisher import scan;"
+            "print(scan.read(Path(sys.argv[1])).release);"
             "others = ('asyncssh', 'pulumi', 'settings', 'asyncio', 'pathspec');"
             "print([name for name in others if name in sys.modules])",
             str(tmp_path / "content"),
@@ -313,7 +315,7 @@ def test_the_program_needs_nothing_but_the_standard_library_for_it(tmp_path: Pat
         text=True,
         check=True,
     )
-    assert done.stdout.splitlines() == [Manifest.of(tmp_path / "content").release, "[]"]
+    assert done.stdout.splitlines() == [scan.read(tmp_path / "content").release, "[]"]
 
 
 def test_ten_thousand_files_take_seconds(tmp_path: Path) -> None:
@@ -323,5 +325,5 @@ def test_ten_thousand_files_take_seconds(tmp_path: Path) -> None:
         for file in range(100):
             (directory / f"{file}.php").write_bytes(b"x" * 5000)
     began = time.monotonic()
-    assert len(Manifest.of(tmp_path / "content").entries) == 10_000
+    assert len(scan.read(tmp_path / "content").entries) == 10_000
     assert time.monotonic() - began < 10

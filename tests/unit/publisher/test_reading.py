@@ -13,7 +13,8 @@ import pytest
 
 from connectors import KEY_VARIABLE
 from lab.context import CHECKOUT
-from publisher.manifest import Manifest, ManifestError
+from publisher import scan
+from publisher.manifest import ManifestError
 from publisher.reading import Reading
 from tests.support.trees import Tree, write_sparse, write_tree
 
@@ -39,7 +40,7 @@ def large(source: Path) -> None:
 
 def test_it_gives_what_reading_here_gives(source: Path) -> None:
     with Reading(source) as reading:
-        assert reading.manifest() == Manifest.of(source)
+        assert reading.manifest() == scan.read(source)
 
 
 def test_a_relative_source_is_read_from_wherever_the_command_runs(
@@ -47,13 +48,13 @@ def test_a_relative_source_is_read_from_wherever_the_command_runs(
 ) -> None:
     monkeypatch.chdir(source.parent)
     with Reading(Path("content")) as reading:
-        assert reading.manifest() == Manifest.of(source)
+        assert reading.manifest() == scan.read(source)
 
 
 def test_what_cannot_be_published_is_told_as_here(source: Path) -> None:
     os.mkfifo(source / "pip\ne")
     with pytest.raises(ManifestError) as here:
-        Manifest.of(source)
+        scan.read(source)
     with Reading(source) as reading, pytest.raises(ManifestError) as there:
         reading.manifest()
     assert str(there.value) == str(here.value)

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from publisher import scan, source
-from publisher.manifest import ContentChangedError, Entry, Manifest
+from publisher.manifest import ContentChangedError, Entry
 from tests.support.trees import write_tree
 
 LARGE = bytes(100_000_000)  # so long is it read that a writer gets in between
@@ -46,14 +46,14 @@ def test_a_file_that_is_written_to_all_the_time_is_named(tmp_path: Path) -> None
         writer(tmp_path / "content" / "access.log", seconds=60),
         pytest.raises(ContentChangedError, match=r"content/access\.log changed while it was read; .*\.publishignore"),
     ):
-        Manifest.of(tmp_path / "content")
+        scan.read(tmp_path / "content")
 
 
 def test_a_file_that_comes_to_rest_is_what_it_is_then(tmp_path: Path) -> None:
     write_tree(tmp_path / "content", {b"upload": (LARGE, False)})
     path = tmp_path / "content" / "upload"
     with writer(path, seconds=0.1):
-        (entry,) = Manifest.of(tmp_path / "content").entries
+        (entry,) = scan.read(tmp_path / "content").entries
     content = path.read_bytes()
     assert len(content) > len(LARGE)
     assert (entry.size, entry.digest) == (len(content), hashlib.sha256(content).hexdigest())
@@ -81,6 +81,6 @@ def test_a_file_that_is_another_thing_when_it_is_opened_is_looked_at_again(
 
     monkeypatch.setattr(scan, "read_file", read_file)
     monkeypatch.setattr(time, "sleep", lambda _: passing.unlink(missing_ok=True) if instead == "a pipe" else None)
-    kinds = {entry.path: entry.kind for entry in Manifest.of(tmp_path / "content").entries}
+    kinds = {entry.path: entry.kind for entry in scan.read(tmp_path / "content").entries}
     kind = {"a link": {b"saved~": "link"}, "a directory": {b"saved~": "dir"}}.get(instead, {})
     assert kinds == {b"index.php": "644", **kind}

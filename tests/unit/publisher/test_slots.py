@@ -6,13 +6,13 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from publisher.slots import SLOTS, Flip, Slot, State, Unchanged, Write, decide
+from publisher.slots import SLOTS, Flip, SiteState, Slot, Unchanged, Write, decide
 
 RELEASES = st.sampled_from(["r1", "r2", "r3", "r4", "r5"])
 
 
-def state(live: Slot | None, previous: Slot | None, **releases: str | None) -> State:
-    return State(
+def state(live: Slot | None, previous: Slot | None, **releases: str | None) -> SiteState:
+    return SiteState(
         live=live,
         previous=previous,
         releases={slot: releases.get(slot) for slot in SLOTS},
@@ -46,7 +46,7 @@ def test_a_live_slot_that_is_not_whole_is_left_to_its_readers() -> None:
 
 def test_a_slot_is_left_alone_for_a_while_after_it_was_retired() -> None:
     since: dict[Slot, int] = {"a": 900, "b": 995, "c": 800}
-    held = State(live="b", previous="a", releases=dict.fromkeys(SLOTS, "r"), since=since, now=1000)
+    held = SiteState(live="b", previous="a", releases=dict.fromkeys(SLOTS, "r"), since=since, now=1000)
     assert held.to_wait("c", 10) == 0
     since["a"] = 993
     assert held.to_wait("c", 10) == 3
@@ -58,9 +58,9 @@ def test_a_slot_is_left_alone_for_a_while_after_it_was_retired() -> None:
 
 def test_a_slot_whose_flip_was_undone_was_live_for_a_moment_all_the_same() -> None:
     since: dict[Slot, int] = {"a": 900, "b": 800, "c": 995}
-    held = State(live="a", previous="b", releases=dict.fromkeys(SLOTS, "r"), since=since, now=1000, left={"c": 996})
+    held = SiteState(live="a", previous="b", releases=dict.fromkeys(SLOTS, "r"), since=since, now=1000, left={"c": 996})
     assert held.to_wait("c", 10) == 6
-    first = State(live=None, previous=None, releases={}, since={**since, "a": 996}, now=1000, left={"a": 997})
+    first = SiteState(live=None, previous=None, releases={}, since={**since, "a": 996}, now=1000, left={"a": 997})
     assert first.to_wait("a", 10) == 7
 
 
@@ -76,8 +76,8 @@ class Volume(RuleBasedStateMachine):
         self.html: Slot | None = None
         self.history: list[str] = []
 
-    def state(self) -> State:
-        return State(
+    def state(self) -> SiteState:
+        return SiteState(
             live=self.html,
             previous=None if self.html is None else self.before.get(self.html),
             releases={slot: self.manifest.get(slot) for slot in SLOTS},

@@ -18,7 +18,8 @@ from pathlib import Path
 from typing import Any
 
 from ops.__main__ import main
-from publisher.manifest import Manifest
+from publisher import plan as plans
+from publisher import scan
 from tests.support.program import Program
 from tests.support.record_previews import CASES as EDITS
 from tests.support.record_previews import beside
@@ -66,7 +67,7 @@ def plan(*edits: Callable[[Path], object]) -> str:
         beside(files)
         for edit in edits:
             edit(Path(temporary))
-        return Manifest.of(Path(temporary) / "content").plan()
+        return plans.plan(scan.read(Path(temporary) / "content"))
 
 
 def large() -> dict[str, Any]:
