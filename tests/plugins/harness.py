@@ -28,10 +28,12 @@ runtime:
     virtualenv: {virtualenv}
 """
 PRELUDE = """\
-import json, os
+import json, os, signal
 import pulumi
 args = json.loads(os.environ["TEST_ARGS"])
+signal.signal(signal.SIGINT, lambda *_: os._exit(130))
 """
+"""An engine that is done interrupts the program; as in components/failures.py, that prints no traceback."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -6,9 +6,6 @@ from tests.plugins.control_plane import ControlPlane
 from tests.plugins.harness import Project
 
 PRELUDE = """
-    import signal
-    # An engine that is done interrupts the program. As in components/failures.py, that prints no traceback.
-    signal.signal(signal.SIGINT, lambda *_: os._exit(130))
     import pulumi_kubernetes as k8s
     from pulumi import ResourceOptions
     class Core:

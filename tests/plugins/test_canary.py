@@ -14,9 +14,8 @@ PROGRAM = """
     import sys
     sys.path.insert(0, args["checkout"])
     from components.canary import Canary
-    from components.failures import dependable, end_quietly_when_interrupted
+    from components.failures import dependable
     from pulumi_command import local
-    end_quietly_when_interrupted()
 
     class Machines(pulumi.ComponentResource):
         def __init__(self):

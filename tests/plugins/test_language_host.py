@@ -62,7 +62,7 @@ def test_exception_shows_the_programs_own_traceback(project: Project) -> None:
     run = project.up(fails=True)
     assert "Program failed with an unhandled exception" in run.diagnostics
     assert "ValueError: the reason" in run.diagnostics
-    assert '__main__.py", line 7, in <module>' in run.diagnostics
+    assert '__main__.py", line 8, in <module>' in run.diagnostics
     assert "runpy" not in run.diagnostics
     assert run.text.count("the reason") == run.text.count("ValueError: the reason") + 1  # the source line, the error
 
