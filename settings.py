@@ -203,7 +203,7 @@ _WORDS: Final = {
     "less_than_equal": "{seen} is too large",
     "too_short": "the list is empty",
     "literal_error": "{seen} is none of the choices",
-    "string_unicode": "{seen} is no proper Unicode text",
+    "string_unicode": "{seen} is not valid Unicode text",
     "type": "{seen} is {sort}",
     "twice": "{seen} is here twice, first as {before}. No two {which} may be the same; change one",
     "no_node_port": "{seen} is refused: a service of type ClusterIP has no node port. Leave it out or set "
@@ -212,20 +212,20 @@ _WORDS: Final = {
     "ever start. Ask for less or allow more",
     "inside_only": "{seen} is refused: a service of type ClusterIP has no visitors from outside. Leave it out or set "
     "another type; for example {{type: NodePort, externalTrafficPolicy: Local}}",
-    "no_balancer": "is refused: only a load balancer can be told whom to let in, and the type is {type}. Leave it "
-    "out or set type: LoadBalancer",
+    "no_balancer": "is refused: only a load balancer limits who gets in, and the type is {type}. Leave it out or set "
+    "type: LoadBalancer",
     "few_minions": "{seen} is refused: {replicas} pods that each take this port of a minion need {needed} minions, "
     "twice as many, because new pods start beside the old ones; the inventory has {there}. Lower php.replicas, add "
     "minions, or leave php.hostPort out",
     "prod_image": "{seen} is refused where environment is prod: a tag names another image when somebody pushes one, "
     "and minions that pull at different times then run different ones. Pin it, NAME[:TAG]@sha256:DIGEST, as "
     "`docker buildx imagetools inspect NAME:TAG` shows it",
-    "prod_replicas": "{seen} is refused where environment is prod: with one pod a minion that fails takes the site "
-    "away, and with none there is no site. Set 2 or more",
+    "prod_replicas": "{seen} is refused where environment is prod: with one pod, a minion that fails takes the site "
+    "down, and without pods nothing serves it. Set 2 or more",
     "site_name": "{seen} is refused: the site itself is there (content.site), and every publish is its own. Choose "
     "another name",
     "in_site": "{seen} is refused: the release is mounted above {docroot}, and is read-only for every pod. Choose a "
-    "directory elsewhere, and tell the site so",
+    "directory elsewhere, and set it in the site too",
     "low_port": "{seen} is refused: with php.user the pod has no right to a port below 1024. Have the image listen on "
     "another one, or leave php.user out; for example {{port: 8080, user: 33}}",
     "plain_key": "the value (not shown) is in plain text. It must be encrypted, and a key that others may have "
@@ -263,7 +263,7 @@ _SORTS: Final = {
     list: "a list",
     dict: "a mapping",
 }
-#: No rule follows these: they tell all there is to do.
+#: No rule follows these: they say all that there is to do.
 _COMPLETE: Final = (
     "twice",
     "no_node_port",
@@ -285,9 +285,9 @@ _COMPLETE: Final = (
 _FLAWS: Final = {
     "absent": "it does not exist",
     "denied": "it may not be read",
-    "irregular": "it is no regular file",
+    "irregular": "it is not a regular file",
     "encoding": "it is not UTF-8 text",
-    "no directory": "it is no directory",
+    "no directory": "it is not a directory",
     "empty": "it is empty, and publishing it would empty the site",
     "program": "this program itself is in it, and would be published",
 }
@@ -300,10 +300,10 @@ _STRAY: Final = "this project is called {project}, so its settings are {project}
 
 @dataclass(frozen=True, kw_only=True)
 class Mistake:
-    """One mistake: the ``key`` in full, ``what`` is wrong with its value, and the rule and an example where they help.
+    """One mistake: the ``key`` in full, ``what`` is wrong with its value, and the rule and an example if they help.
 
-    ``kind`` tells mistakes apart for a program. ``place`` is where it is in the settings or in the inventory; ``file``
-    and ``line`` are where that is written, if it is known. As text it is the line that a user reads.
+    Programs distinguish mistakes by ``kind``. ``place`` is the place in the settings or in the inventory. ``file`` and
+    ``line`` are where that is written, if it is known. As text it is the line that a user reads.
     """
 
     key: str
@@ -411,8 +411,8 @@ def _unknown(model: type[BaseModel], place: Place) -> str:
     meant = _meant(model, place)
     hint = f"; did you mean {meant}?" if meant else "."
     if name.partition(".")[0] in known:
-        hint = "; what is inside another one is set with `pulumi config set --path`."
-    return f"there is no such setting{hint} There are {', '.join(known)}"
+        hint = "; to set a key inside another one, use `pulumi config set --path`."
+    return f"unknown setting{hint} Valid keys: {', '.join(known)}"
 
 
 def _meant(model: type[BaseModel], place: Place) -> str | None:
@@ -503,9 +503,9 @@ def check(
 ) -> tuple[StackConfig, Inventory]:
     """Check a stack's configuration as the engine hands it over: full keys, structures as JSON.
 
-    ``secret`` are the full keys of encrypted values. Reads the inventory and looks at the content directory,
-    both seen from the working directory, and needs nothing else; for who does not publish not at the content
-    either (``with_content``). Raises SettingsError with every mistake.
+    ``secret`` are the full keys of encrypted values. Reads the inventory and checks the content directory, both seen
+    from the working directory, and needs nothing else. Without ``with_content`` the content directory is not checked.
+    Raises SettingsError with every mistake.
     """
     mine = {full.partition(":")[2]: text for full, text in config.items() if full.startswith(f"{project}:")}
     # The empty text is how Pulumi.yaml declares a setting that has no default.

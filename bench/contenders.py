@@ -75,7 +75,7 @@ class Ground:
         self.there("chown", self.through.user, self.target(name), root=True)
 
     def set_aside(self, name: str) -> None:
-        """Give it another name: what is deleted is felt for minutes by whoever creates next (ext4, the bricks)."""
+        """Give it another name, because a deletion slows the next creations for minutes (ext4, the bricks)."""
         self._with(name, 'mv -T -- "$1" "$1.$(date +%s)"')
 
     def remove(self, name: str) -> None:
@@ -127,8 +127,8 @@ class Rsync(Contender):
     program: str = "rsync"
     remote_program: str = "rsync"
 
-    def look(self) -> None:
-        """See that it is on both sides. Raises RuntimeError."""
+    def check(self) -> None:
+        """Check that it is on both sides. Raises RuntimeError."""
         must([self.program, "--version"])
         try:
             self.ground.there(self.remote_program, "--version")
@@ -167,7 +167,7 @@ class Tar(Contender):
 class Sftp(Contender):
     """The requests that pulumi-command's CopyToRemote makes (1.2: copyDir of copyController.go), one after the other.
 
-    A directory is looked for and made; a file is opened, written and closed: three round trips each.
+    A directory is checked and made; a file is opened, written and closed. A file takes three round trips.
     """
 
     name: ClassVar[str] = "sftp"

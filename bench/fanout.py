@@ -32,7 +32,7 @@ import yaml
 if not __package__:  # as a file, `python bench/NAME.py`: the checkout takes the place of this directory
     sys.path[0] = str(Path(__file__).parents[1])
 
-from bench.figures import Series, tell
+from bench.figures import Series, report
 from lab.context import CHECKOUT, Lab
 from lab.errors import LabError
 from tests.support.project import Project, copy_of_project
@@ -61,7 +61,7 @@ def main(words: Sequence[str] | None = None) -> int:
         return 1
     about = {"minions": chosen.minions, "machines": len(lab.minions()), "rounds": chosen.rounds}
     ratios = {f"{name}_vs_bare": series.ratio(name, "bare") for name in ("up", "least") if name in series.seconds}
-    tell(ratios, series, as_json=chosen.json, about=about)
+    report(ratios, series, as_json=chosen.json, about=about)
     return 0
 
 
@@ -100,7 +100,7 @@ def _environment(minions: int) -> dict[str, str]:
 
 @contextmanager
 def _ground(lab: Lab, known: Sequence[dict[str, Any]], minions: int) -> Iterator[list[dict[str, Any]]]:
-    """So many minions that there are not, as an inventory has them, with their Nodes; each is one of the ``known``."""
+    """Pretended minions as an inventory lists them, with their Nodes; each is one of the ``known`` machines."""
     names = [f"bench-{number:03}" for number in range(minions)]
     with _addresses(lab, minions) as hosts, _nodes(lab, dict(zip(names, hosts, strict=True))):
         yield [
@@ -111,7 +111,7 @@ def _ground(lab: Lab, known: Sequence[dict[str, Any]], minions: int) -> Iterator
 
 @contextmanager
 def _addresses(lab: Lab, count: int) -> Iterator[list[str]]:
-    """So many more addresses of the lab's minions, in turn, for as long as the context lasts."""
+    """Additional addresses of the lab's minions, in turn, as long as the context lasts."""
     network = lab.topology.network
     taken = {machine.address for machine in lab.machines()}
     free = [address for address in network.hosts() if address not in taken][1:]  # the first is the host's own

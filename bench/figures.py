@@ -48,7 +48,7 @@ class Ratio:
         return cls(medians=round(medians, 3), least=round(min(rounds), 3), most=round(max(rounds), 3))
 
 
-def tell(ratios: Mapping[str, Ratio], series: Series, *, as_json: bool, about: Mapping[str, object]) -> None:
+def report(ratios: Mapping[str, Ratio], series: Series, *, as_json: bool, about: Mapping[str, object]) -> None:
     """Print the figures: a line each; ``as_json``, one object with ``ratios``, ``spread``, ``seconds``, ``about``."""
     if as_json:
         whole = {

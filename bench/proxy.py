@@ -32,7 +32,7 @@ class Proxy:
 
 @contextmanager
 def proxied(host: str, port: int, *, milliseconds: float) -> Iterator[Proxy]:
-    """``host:port`` behind so many milliseconds more of round trip."""
+    """``host:port`` with a longer round trip, in milliseconds."""
     argv = [sys.executable, "-m", "bench.proxy", host, str(port), str(milliseconds)]
     with subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         if process.stdin is None or process.stdout is None:

@@ -38,7 +38,7 @@ if not __package__:  # as a file, `python bench/NAME.py`: the checkout takes the
     sys.path[0] = str(Path(__file__).parents[1])
 
 from bench.contenders import OURS, Contender, Ground, Least, LeastFirst, Publisher, Rsync, Sftp, Tar
-from bench.figures import Ratio, Series, tell
+from bench.figures import Ratio, Series, report
 from bench.proxy import Proxy, proxied
 from connectors import KEY_VARIABLE
 from connectors.ssh import ConnectError
@@ -80,7 +80,7 @@ def main(words: Sequence[str] | None = None) -> int:
     except (LabError, SettingsError, ConnectError, RuntimeError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
-    tell(_ratios(series), series, as_json=chosen.json, about=about)
+    report(_ratios(series), series, as_json=chosen.json, about=about)
     return 0
 
 
@@ -199,7 +199,7 @@ class SampleContent:
     files: int
 
     def make(self, size: int) -> None:
-        """Write it, so many bytes in all: files of many sizes that no compression makes smaller."""
+        """Write it, with that many bytes in all: files of many sizes that cannot be compressed."""
         chance = random.Random(1)  # noqa: S311 (nothing secret)
         weights = [chance.lognormvariate(0, 1) for _ in range(self.files)]
         for number, weight in enumerate(weights):
@@ -235,7 +235,7 @@ def _race(
         )
         rsync = Rsync(ground=ground, program=chosen.rsync, remote_program=chosen.rsync_path)
         if "rsync" in chosen.peers:
-            rsync.look()
+            rsync.check()
         peers: dict[str, Contender] = {it.name: it for it in (rsync, Tar(ground=ground), Sftp(ground=ground))}
         race = _Race(
             series=series,
@@ -305,7 +305,7 @@ class _Race:
             self.content.change(version)
             for name, contender in (*copies.items(), (self.least.name, self.least)):
                 self._take("ten_changed", name, contender.put)
-            time.sleep(GRACE_SECONDS)  # what is between two publishes is no part of either
+            time.sleep(GRACE_SECONDS)  # the wait between two publishes is not part of either
             written.append(self._take("ten_changed", OURS, self.ours.publish)["written"])
         for name, contender in copies.items():
             self._take("unchanged", name, contender.put)

@@ -63,7 +63,7 @@ def main(words: Sequence[str] | None = None) -> int:
     parser.add_argument("--json", action="store_true", help="one JSON object on stdout")
     chosen = parser.parse_args(words)
     if not shutil.which("wrk"):
-        print("there is no wrk here: apt-get install wrk", file=sys.stderr)
+        print("wrk is not installed: apt-get install wrk", file=sys.stderr)
         return 1
     try:
         lab = Lab.current()

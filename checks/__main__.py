@@ -82,7 +82,7 @@ async def _smoke(options: argparse.Namespace) -> dict[str, object]:
         release=options.release,
         affinity=options.affinity,
     )
-    seen = await smoke.look(chosen_cluster(options), chosen_minions(options))
+    seen = await smoke.prove(chosen_cluster(options), chosen_minions(options))
     if slow := seen.slow:
         print(f"warning: {len(slow)} of {len(seen.seconds)} answers were slow, up to {slow[0]:.1f} s", file=sys.stderr)
     return {

@@ -1,4 +1,4 @@
-"""The pods of a controller, as the cluster's API tells them."""
+"""The pods of a controller, as the cluster's API lists them."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ _STUCK = (
 
 @dataclass(frozen=True, kw_only=True)
 class Pod:
-    """A pod that is not being deleted. ``ip`` and ``node`` are '' until it has them; ``why`` tells why not ready.
+    """A pod that is not being deleted. ``ip`` and ``node`` are '' until it has them; ``why`` says why it is not ready.
 
-    ``restarts`` counts its containers' restarts; ``ended`` tells how one ended last, '' when none did. ``stuck`` is the
-    reason why a container cannot start, '' when one may. ``unscheduled``: the scheduler found no node for it.
+    ``restarts`` counts its containers' restarts. ``ended`` says how one ended last; '' if none did. ``stuck`` is the
+    reason why a container cannot start; '' if it can. ``unscheduled``: the scheduler found no node for it.
     """
 
     name: str

@@ -16,9 +16,9 @@ _LINE = 300
 
 
 def evidence(cluster: Cluster, controller: str, pods: Sequence[Pod]) -> list[str]:
-    """Indented lines about the first of ``pods``, or about the controller when it has none.
+    """Indented lines about the first of ``pods``, or about the controller if it has none.
 
-    What the cluster does not tell is left out: this goes with an error that has been found already.
+    What the cluster does not show is left out, because these lines only explain an error that is already known.
     """
     if not pods:
         return _told(f"controller {controller}", _events(cluster, controller))

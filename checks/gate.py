@@ -29,9 +29,10 @@ _ANSWER_SECONDS = 5.0
 class RolloutCheck:
     """Exactly ``pods`` pods of the controller must be ready in ``timeout`` s, and then serve ``release`` on ``port``.
 
-    And the page at ``probe_path``, unless it is '': an image that cannot run the site is told before the old pods go.
+    They must also serve the page at ``probe_path``, unless it is ''. So an image that cannot run the site is found
+    before the old pods go.
 
-    Nobody else waits for the pods of a new controller: as long as this fails, Pulumi keeps the controller before.
+    Nothing else waits for the pods of a new controller. While this fails, Pulumi keeps the old controller.
     """
 
     controller: str
@@ -70,7 +71,7 @@ class RolloutCheck:
         return controller(cluster, self.controller).pods
 
     def _pods_again(self, cluster: Cluster, before: Sequence[Pod], until: float) -> Sequence[Pod]:
-        """The pods as they are now; as they were while no API server tells, for they may be there all the same."""
+        """The pods as they are now. While no API server answers, the last known ones: they may still exist."""
         try:
             return self._pods(cluster)
         except (UnreachableError, TroubledError):
@@ -113,8 +114,8 @@ class RolloutCheck:
         outcome = f"and never will, {hopeless}" if hopeless else f"within {limit:g} s"
         text = (
             f"controller {self.controller} does not serve release {self.release} from {self.pods} pods {outcome}:"
-            f" {'; '.join(wrong)}. Look at the named pods with kubectl describe and kubectl logs,"
-            " and at the mount of their nodes"
+            f" {'; '.join(wrong)}. Check the named pods with kubectl describe and kubectl logs,"
+            " and the mount of their nodes"
         )
         return "\n".join([text, *evidence(cluster, self.controller, [pod for pod, _ in faulty])])
 

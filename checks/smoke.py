@@ -35,10 +35,10 @@ _FAULTS_SHOWN = 5
 
 @dataclass(kw_only=True)
 class ProbeResults:
-    """What came back: how often each pod answered, with which release, how long the probes took, and every fault.
+    """The answers: how often each pod answered, with which release, how long the probes took, and every fault.
 
-    ``passed`` counts the answers of pods that another controller made or that are about to go, which are no concern of
-    this check.
+    ``passed`` counts the answers of pods that this check does not judge: another controller made them, or they are
+    about to go.
     """
 
     served_by: Counter[str] = field(default_factory=Counter)
@@ -53,7 +53,7 @@ class ProbeResults:
         return sorted((took for took in self.seconds if took > _SLOW_SECONDS), reverse=True)
 
     def percentile(self, percent: int) -> float:
-        """Seconds within which so many of a hundred probes were answered; 0 without any."""
+        """Seconds within which ``percent`` of the probes were answered; 0 without probes."""
         ordered = sorted(self.seconds)
         return ordered[math.ceil(len(ordered) * percent / 100) - 1] if ordered else 0.0
 
@@ -73,8 +73,8 @@ class Smoke:
     release: str
     affinity: bool
 
-    async def look(self, cluster: Cluster, minions: Sequence[Minion]) -> ProbeResults:
-        """Prove that the farm serves; raise CheckError with what it does instead."""
+    async def prove(self, cluster: Cluster, minions: Sequence[Minion]) -> ProbeResults:
+        """Prove that the farm serves. Raises CheckError with what it does instead."""
         seen = ProbeResults()
         if self.pods == 0:
             return seen
@@ -158,8 +158,8 @@ class Smoke:
             f"{len(seen.faults)} of {total} connections to the Service at {self.cluster_ip}:{self.port} did not get"
             f" {self.probe_path} and release {self.release}: "
             + "; ".join(f"{fault} [{times}x]" for fault, times in kinds)
-            + f". The others were answered by {_spread(seen)}. Look at the pods with kubectl logs, at php.probePath,"
-            " and at kube-proxy on the minions"
+            + f". The others were answered by {_spread(seen)}. Check the pods with kubectl logs, php.probePath,"
+            " and kube-proxy on the minions"
         )
 
     def _uneven(self, seen: ProbeResults, missing: Sequence[str]) -> str:

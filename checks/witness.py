@@ -1,4 +1,4 @@
-"""The minion through which a check looks: pods and cluster IPs are reached from the cluster's machines only."""
+"""The minion that a check sends its requests through: only the cluster's machines reach pods and cluster IPs."""
 
 from __future__ import annotations
 
@@ -27,4 +27,4 @@ async def witness(minions: Sequence[Minion]) -> AsyncIterator[asyncssh.SSHClient
         async with connection:
             yield connection
         return
-    raise CheckError(f"no minion can be reached to look from: {'; '.join(refusals) or 'none is named'}")
+    raise CheckError(f"no minion can be reached to check from: {'; '.join(refusals) or 'none is named'}")

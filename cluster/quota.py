@@ -41,7 +41,7 @@ def needed_by_objects(counts: Mapping[str, int]) -> dict[str, Decimal]:
 def shortages(quotas: Iterable[Mapping[str, Any]], need: Mapping[str, Decimal]) -> Iterator[str]:
     """A line for each entry of a quota that does not leave what is needed.
 
-    ``quotas`` are ResourceQuota objects. One with other scopes than the pods' own is passed over: it counts other pods.
+    ``quotas`` are ResourceQuota objects. One whose scopes are not those of the pods is skipped: it counts other pods.
     """
     for quota in quotas:
         spec, status = quota.get("spec") or {}, quota.get("status") or {}

@@ -75,11 +75,14 @@ class Request:
 class SurveyResult:
     """The answer.
 
-    ``namespace`` is ``absent``, ``ours``, ``foreign`` (there before this stack) or ``unknown``. ``unreachable`` is why
-    the cluster does not answer or not tell whose the namespace is, '' when it does; ``not_compared`` is why a preview
-    cannot do dry runs. ``forbidden`` is what the namespace does not admit. ``no_nodes`` names the minions whose node
-    the cluster does not have; ``mounted`` are the nodes with the label of the mount. ``cluster_ip`` and ``node_ports``
-    are the live Service's, once the cluster said whether there is one (``service_known``).
+    - ``namespace`` is ``absent``, ``ours``, ``foreign`` (older than this stack) or ``unknown``.
+    - ``unreachable`` is why the cluster does not answer or does not show whose the namespace is; '' if it does.
+    - ``not_compared`` is why a preview cannot do dry runs.
+    - ``forbidden`` is what the namespace does not admit.
+    - ``no_nodes`` names the minions whose node is not in the cluster.
+    - ``mounted`` are the nodes with the label of the mount.
+    - ``cluster_ip`` and ``node_ports`` are the live Service's, if the cluster said whether it exists
+      (``service_known``).
     """
 
     namespace: str = "unknown"

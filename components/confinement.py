@@ -7,9 +7,9 @@ from typing import Any, Final
 
 from rules.serving import Amounts, Php
 
-#: What a web server needs that starts as root and leaves its work to another user: port 80, that user, and KILL, as its
-#: first process signals those of the other user. Without KILL Apache takes them for dead when it is told to stop
-#: gracefully, and ends at once (tried: a request that was under way was cut off without it, and answered with it).
+#: What a web server needs if it starts as root and works as another user: port 80, that user, and KILL, because its
+#: first process signals those of the other user. Without KILL, Apache takes them for dead at a graceful stop and ends
+#: at once. (Tried: a running request was cut off without it, and answered with it.)
 _CAPABILITIES: Final = ("KILL", "NET_BIND_SERVICE", "SETGID", "SETUID")
 
 

@@ -17,7 +17,7 @@ from settings import Content
 
 #: Where the publish finds the mark of what it is to do; for nothing but to run again when that is another one.
 INTENT_VARIABLE = "GLUSTERFARM_PUBLISH_INTENT"
-#: So many groups of names that clash are told of in a warning.
+#: A warning lists at most this many groups of names that clash.
 _CLASHES = 10
 
 
@@ -84,7 +84,15 @@ class ContentSync(pulumi.ComponentResource):
         # It has no delete of its own: a replaced one's old delete would follow the new publish.
         publish = farm.deployer_command(
             f"{name}-publish",
-            *("publisher", "publish", *where, *farm.cluster_words(), *_jury_words(options), "--source", options.source),
+            *(
+                "publisher",
+                "publish",
+                *where,
+                *farm.cluster_words(),
+                *_confirmation_words(options),
+                "--source",
+                options.source,
+            ),
             *_linked_words(content),
             stdin=plan(manifest),
             environment={INTENT_VARIABLE: intent.stdout},
@@ -107,7 +115,7 @@ class ContentSync(pulumi.ComponentResource):
         self.register_outputs({"release": manifest.release})
 
 
-def _jury_words(content: Content) -> Iterator[str]:
+def _confirmation_words(content: Content) -> Iterator[str]:
     """Which of the minions must confirm what is published."""
     if content.verify_sample is not None:
         yield from ("--verify-sample", str(content.verify_sample))
@@ -126,9 +134,9 @@ def _clashes(manifest: Manifest) -> str:
     clashes = case_clashes(manifest)
     if not clashes:
         return ""
-    told = [" and ".join(escape(path) for path in group) for group in clashes[:_CLASHES]]
+    groups = [" and ".join(escape(path) for path in group) for group in clashes[:_CLASHES]]
     more = f", and {len(clashes) - _CLASHES} more" if len(clashes) > _CLASHES else ""
     return (
-        f"{pulumi.get_project()}:content.source: names differ only in case: {', '.join(told)}{more}. They are"
+        f"{pulumi.get_project()}:content.source: names differ only in case: {', '.join(groups)}{more}. They are"
         " published, but a checkout on macOS or Windows has room for one of them; rename the others"
     )

@@ -16,7 +16,8 @@ from components.survey import Survey
 from connectors import KEY_VARIABLE
 from settings import Bastion, Minion, Settings
 
-#: Who falls silent after the look before a mount (15 s) costs two tries of 10 s; without these bounds 11 of 15 s.
+#: If a machine falls silent after the check before a mount (15 s), these bounds allow 2 tries of 10 s. Pulumi's own
+#: bounds would allow 11 tries of 15 s.
 DIAL_TIMEOUT_SECONDS = 10
 DIAL_RETRIES = 1
 
@@ -102,7 +103,7 @@ class Farm:
         )
 
     def minion_words(self) -> tuple[str, ...]:
-        """Arguments that tell a deployer's command its minions.
+        """Arguments that name the minions for a deployer's command.
 
         Sorted, so that reordering the inventory changes nothing; with generations, so that a recreated machine is
         published to and checked again.
@@ -111,7 +112,7 @@ class Farm:
         return ("--inventory", self.inventory, "--minions", ",".join(names))
 
     def cluster_words(self) -> tuple[str, ...]:
-        """Arguments that tell a deployer's command its cluster and namespace."""
+        """Arguments that name the cluster and the namespace for a deployer's command."""
         return cluster_words(self)
 
     def deployer_command(

@@ -117,7 +117,7 @@ class GlusterMount(pulumi.ComponentResource):
         words = ("connectors.reach", "--minion", entry_of(minion), "--before", digest)
         return farm.deployer_command(
             f"{name}-{minion.name}-reach",
-            # Nodes are in no namespace: another one is no reason to run again.
+            # Nodes are not in a namespace, so another namespace must not make this run again.
             *(() if is_down else (*words, "--node", minion.node, *kubeconfig_words(farm))),
             ignore_changes=_NOT_LOOKED_AT_WHILE_DOWN if is_down else (),
             parent=self,

@@ -12,7 +12,7 @@ PREFIX = "glusterfarm"
 
 #: On every pod template: a change of volume or mount path is a change of the template, so pods are rolled for it.
 VOLUME_ANNOTATION = f"{PREFIX}/volume"
-#: In a controller's selector only: tells the pods of one template from those of the next while both run.
+#: In a controller's selector only. It separates the pods of one template from those of the next while both run.
 TEMPLATE_LABEL = f"{PREFIX}/template"
 
 #: On a namespace that a stack made: ``project/stack``.

@@ -14,9 +14,9 @@ _FLIPS: Final = {
     "opcache.validate_timestamps": "1",
     "opcache.revalidate_freq": "2",
 }
-#: What a site of up to so many PHP files gets. opcache knows a script by its path, and a release lies in one of three
-#: slots, so it is asked to keep three times as many; the counts are the primes that it rounds up to (PHP's sources).
-#: Few and far apart, for the pods are rolled where a site grows past one (ADR 0014).
+#: The opcache sizes for a site of at most this many PHP files. opcache knows a script by its path, and a release lies
+#: in one of three slots, so it must keep three times as many. The counts are the primes that PHP rounds up to (PHP's
+#: sources). They are few and far apart, because the pods are rolled when a site grows past one (ADR 0014).
 _SIZES: Final = (
     (
         10_000,
@@ -36,7 +36,7 @@ _BARE: Final = re.compile(r"-?[A-Za-z0-9_.]+( *[&|^] *~?[A-Za-z0-9_]+)*")
 
 
 def text(php: Php, scripts: int) -> str:
-    """The ini file for a site of so many PHP files: the program's settings, then the user's, which win."""
+    """The ini file for a site of ``scripts`` PHP files: the program's settings, then the user's, which win."""
     sizes = next((sizes for most, sizes in _SIZES if scripts <= most), _SIZES[-1][1])
     own = {**_FLIPS, **sizes, **php.ini}
     return "".join(

@@ -23,7 +23,7 @@ _NEVER = 24 * 60 * 60  #: failures of a probe each second, after which something
 
 
 def settings(php: Php, scripts: int) -> Mapping[str, str]:
-    """The files that the pods are given besides the image's own, by name, for a site of so many PHP files."""
+    """The files that the pods get besides the image's own, by name, for a site of ``scripts`` PHP files."""
     return {"glusterfarm.ini": php_ini.text(php, scripts), **(static_cache.files() if php.static_cache else {})}
 
 

@@ -13,9 +13,9 @@ _DNS_PORT: Final = 53
 def policy(selector: Mapping[str, str], php: Php) -> Any:
     """The spec of a NetworkPolicy for the pods that carry ``selector``.
 
-    Who comes in is not narrowed by address: a node port, a load balancer and the gate arrive with the address of some
-    node, the kubelet's probes with that of the pod's own. What the site reads from the volume is no traffic of the pod:
-    the minion's own client does it.
+    Incoming traffic is not limited by address. A node port, a load balancer and the gate arrive with the address of
+    some node, and the kubelet's probes with that of the pod's node. What the site reads from the volume is not traffic
+    of the pod, because the minion's own client reads it.
     """
     return {
         "podSelector": {"matchLabels": dict(selector)},
@@ -26,7 +26,7 @@ def policy(selector: Mapping[str, str], php: Php) -> Any:
 
 
 def _names(php: Php) -> list[Any]:
-    """The cluster's DNS, for whoever is let out at all: to name a database is to ask for its address."""
+    """The cluster's DNS, for pods that may connect to something: a database's name needs its address."""
     if not php.egress:
         return []
     peer = {

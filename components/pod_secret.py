@@ -21,10 +21,10 @@ def secret(
     parent: pulumi.Resource,
     after: Sequence[pulumi.Resource],
 ) -> tuple[pulumi.Output[str], pulumi.Resource]:
-    """A Secret that holds ``values``, environment variables by name: give its own name, and the resource.
+    """A Secret that holds ``values``, environment variables by name: return its own name, and the resource.
 
-    It has no metadata.name and never changes: other values are another Secret with another name that the provider
-    chooses by chance. So the pod template changes when a secret does, and tells nothing of it (ADR 0013).
+    It has no metadata.name and never changes: other values make another Secret, whose name the provider chooses at
+    random. So the pod template changes when a secret does, and reveals nothing about it (ADR 0013).
     """
     made = Secret(
         name,

@@ -1,4 +1,4 @@
-"""How a pod sees the site: the live release where its web server looks for it."""
+"""The site in a pod: the live release, at the path that its web server serves."""
 
 from __future__ import annotations
 

@@ -35,12 +35,12 @@ class RemoteScript:
     name: str
 
     def __post_init__(self) -> None:
-        """Refuse a name that is no script of ours, at the line that wrote it."""
+        """Refuse a name that is not one of our scripts, at the line that wrote it."""
         if not _NAME.fullmatch(self.name):
             raise ValueError(f"script name {self.name!r} must match {_NAME.pattern}")
         if not self._path.is_file():
             known = ", ".join(sorted(path.stem for path in _SCRIPTS.glob("*.sh")))
-            raise ValueError(f"there is no script {self.name!r} in components/scripts/, only: {known}")
+            raise ValueError(f"script {self.name!r} is not in components/scripts/, only: {known}")
 
     @property
     def _path(self) -> Path:
@@ -48,10 +48,10 @@ class RemoteScript:
 
     @cached_property
     def text(self) -> str:
-        """The program as it travels: the file without its comments.
+        """The program that is sent: the file without its comments.
 
-        The state holds it twice a minion, and so a better comment is no change of every mount. In these scripts a
-        line that begins with # is a comment and nothing else; what the tests run is this.
+        The state holds it twice for each minion. Without the comments, a better comment does not change every mount.
+        In these scripts a line that begins with # is always a comment. The tests run this text.
         """
         first, *lines = self._path.read_text(encoding="utf-8").splitlines(keepends=True)
         return first + "".join(line for line in lines if not line.lstrip().startswith("#"))

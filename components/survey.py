@@ -108,7 +108,7 @@ def _forbidden(namespace: str, reasons: list[str]) -> str:
     return (
         f"{pulumi.get_project()}:kubernetes.namespace: namespace {namespace} does not admit the farm, and nothing was"
         f" changed:{lines}\n"
-        "The pods reach the volume through hostPath, and during a roll the new ones run beside the old ones. Have"
-        f" whoever owns the namespace label it {labels.PRIVILEGED} or raise the quota, ask for less"
+        "The pods reach the volume through hostPath, and during a roll the new ones run beside the old ones. Ask the"
+        f" owner of the namespace to label it {labels.PRIVILEGED} or to raise the quota, ask for less"
         " (php.replicas, php.resources, service.type), or choose another namespace"
     )

@@ -75,7 +75,7 @@ class Cluster:
         self.namespace = namespace
         self._kubeconfig = kubeconfig
         if not kubeconfig.is_file():
-            raise ClusterError(f"kubeconfig {kubeconfig} is no file; correct {named_by[0]}")
+            raise ClusterError(f"kubeconfig {kubeconfig} is not a file; correct {named_by[0]}")
         try:
             settings = client_settings(kubeconfig, context, named_by=named_by)
         except KubeconfigError as error:
@@ -96,8 +96,8 @@ class Cluster:
             return dict(json.loads(answer))
         except (ValueError, TypeError):
             raise ClusterError(
-                f"what answers for the cluster of {self._kubeconfig} is no Kubernetes API: it gave no JSON for {what};"
-                " correct the server in it, or see what stands between"
+                f"the server of {self._kubeconfig} is not a Kubernetes API: it did not answer in JSON for {what};"
+                " correct the server in the kubeconfig, or find out what answers in its place"
             ) from None
 
     def text(self, what: str, question: Callable[..., Any], *arguments: str, **options: object) -> str:
@@ -109,7 +109,7 @@ class Cluster:
             try:
                 answer = self._one_answer(what, question, *arguments, **options)
             except TroubledError:
-                # Counted over all questions: whoever has many does not wait for each anew.
+                # The time counts over all questions, so that a caller with many does not wait for each of them.
                 self._troubled = self._troubled or time.monotonic()
                 if time.monotonic() > self._troubled + TROUBLE_SECONDS:
                     raise
@@ -136,8 +136,8 @@ class Cluster:
                 ) from None
             if error.status == _TOO_MANY or error.status >= _SERVERS_FAULT:
                 raise TroubledError(
-                    f"the API server of {self._kubeconfig} cannot tell {what} now ({said or error.status});"
-                    " see how it and etcd are, then run again"
+                    f"the API server of {self._kubeconfig} cannot read {what} now ({said or error.status});"
+                    " check it and etcd, then run again"
                 ) from None
             raise RefusedError(
                 f"the cluster refuses {what} ({said}); check the rights of {self._kubeconfig}",

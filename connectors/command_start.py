@@ -30,7 +30,7 @@ def refusal(line: str, *, user: str, status: int, stdout: bytes, stderr: str) ->
     printed = [text.strip() for text in (*_text(stdout).splitlines(), *stderr.splitlines()) if text.strip()]
     if line.startswith("sudo "):
         if absent := [text for text in printed if _NO_SUDO.search(text)]:
-            return f"there is no sudo for user {user} ({_shown(absent)})", "install sudo there, or let root log in"
+            return f"sudo is missing for user {user} ({_shown(absent)})", "install sudo there, or let root log in"
         if refused := [text for text in printed if _OF_SUDO.match(text) and not _WARNING.match(text)]:
             return (
                 f"user {user} may not become root ({_shown(refused[:1])})",

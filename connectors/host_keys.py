@@ -1,4 +1,4 @@
-"""The host key that an SSH server shows to whoever asks, which is no proof yet that it is the right server's."""
+"""The host key that an SSH server presents. It does not prove yet that this is the right server."""
 
 from __future__ import annotations
 

@@ -12,7 +12,7 @@ from connectors import KEY_VARIABLE
 
 
 class UnusableKeyError(Exception):
-    """There is no private key to log in with; the text says why and the remedy, never the key."""
+    """No private key to log in with. The text says why and what to do, and never has the key."""
 
 
 @asynccontextmanager

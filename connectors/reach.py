@@ -1,13 +1,14 @@
-"""``python -m connectors.reach --minion ENTRY``: sees that a minion's SSH server answers, in 15 s or not at all.
+"""``python -m connectors.reach --minion ENTRY``: checks that a minion's SSH server answers within 15 s.
 
-With ``--node`` it also verifies that the minion is the machine of that Kubernetes node (``cluster.identity``).
+With ``--node`` it also checks that the minion is the machine of that Kubernetes node (``cluster.identity``).
 
-GlusterMount runs it before each mount, and a drain looks likewise before an unmount: what Pulumi's provider bounds is
-the TCP connection alone (pulumi-command 1.2.1, ``connection.go``). It waits for ever for a server that takes one and is
-silent, as on a machine out of memory, and through a bastion for as long as that dials.
+GlusterMount runs it before each mount, and a drain does the same check before an unmount. The reason: Pulumi's provider
+limits the time of the TCP connection only (pulumi-command 1.2.1, ``connection.go``). If a server accepts the connection
+and then hangs, as on a machine out of memory, the provider waits forever. Through a bastion it waits as long as the
+bastion dials.
 
-Without a bastion the server's first line is enough, and nothing is imported but for that: a hundred minions are a
-hundred of these commands. Through one somebody has to log in.
+Without a bastion the server's first line is enough. Only what that needs is imported, because a hundred minions are a
+hundred of these commands. With a bastion it has to log in there.
 """
 
 from __future__ import annotations
@@ -42,7 +43,7 @@ class UnreachedError(Exception):
 
 
 class EntryError(Exception):
-    """What was given as ``--minion`` is no entry of an inventory. Names what is wrong with it."""
+    """The value of ``--minion`` is not an entry of an inventory. The text says what is wrong with it."""
 
 
 def reach(entry: str) -> str:
@@ -53,13 +54,13 @@ def reach(entry: str) -> str:
     try:
         minion = json.loads(entry)
         name, host, port = str(minion["name"]), str(minion["host"]), int(minion["port"])
-        look = _login(minion) if minion.get("bastion") else partial(_greeted, host, port)
+        check = _login(minion) if minion.get("bastion") else partial(_greeted, host, port)
     except (TypeError, KeyError) as error:
         raise EntryError(f"{_NO_ENTRY}: name, host and port are not all there ({error})") from None
     except ValueError as error:
         raise EntryError(f"{_NO_ENTRY}: {str(error).splitlines()[0]}") from None
     try:
-        _again(look)
+        _again(check)
     except OSError as error:
         from connectors.ssh import explain  # noqa: PLC0415 (half a second, for those who are not reached only)
 
@@ -94,16 +95,16 @@ def verify(entry: str, node: str, cluster: Callable[[], Cluster]) -> str:
         raise UnreachedError(str(error)) from None
 
 
-def _again(look: Callable[[float], None]) -> None:
-    """``look``, and once more where it fails and there is time: sshd refuses some when many come (MaxStartups)."""
+def _again(check: Callable[[float], None]) -> None:
+    """Check, and check again if that fails and there is time: under load sshd refuses connections (MaxStartups)."""
     until = time.monotonic() + TIMEOUT_SECONDS
     try:
-        look(until)
+        check(until)
     except (OSError, UnreachedError):
         if time.monotonic() + _PAUSE_SECONDS >= until:
             raise
         time.sleep(_PAUSE_SECONDS)
-        look(until)
+        check(until)
 
 
 def _greeted(host: str, port: int, until: float) -> None:
@@ -171,7 +172,9 @@ def main(words: Sequence[str] | None = None) -> int:
         prog="python -m connectors.reach", description="See that a minion's SSH server answers, or say why not."
     )
     add_entry_option(parser, required=True)
-    parser.add_argument("--before", default="", help="what is to be done there: another one is another look")
+    parser.add_argument(
+        "--before", default="", help="what is to be done there; a new value makes Pulumi run the check again"
+    )
     parser.add_argument("--node", help="the Kubernetes node that the minion must be")
     add_cluster_options(parser, required=False)
     parser.set_defaults(namespace="default")

@@ -1,6 +1,6 @@
-"""How a deployer's command is told its minions: ``--inventory FILE --minions NAME@GENERATION,...``.
+"""How a deployer's command gets its minions: ``--inventory FILE --minions NAME@GENERATION,...``.
 
-Or one that the inventory may no longer have when the command is run: ``--minion ENTRY`` (``connectors.reach``).
+Or ``--minion ENTRY`` for one that the inventory may no longer have when the command runs (``connectors.reach``).
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ def add_minion_options(parser: argparse.ArgumentParser) -> None:
         "--minions",
         required=True,
         help="names from the inventory, joined by commas, in the order in which they are tried;"
-        " what follows an @ only tells a recreated machine from the one before it",
+        " the text after an @ only distinguishes a recreated machine from the one before",
     )
 
 

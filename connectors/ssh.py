@@ -23,8 +23,8 @@ from settings import Bastion, Minion
 
 _KEEPALIVE_SECONDS = 15  # a minion that vanished without a word is noticed after three of these
 _BEAT_SECONDS = 10  # how often a held command hears of us
-_TICK_SECONDS = 0.5  # how often ``run`` looks whether anything moves
-_SESSION_SECONDS = 2.0  # for so long sshd may still count a session that has ended
+_TICK_SECONDS = 0.5  # how often ``run`` checks for progress
+_SESSION_SECONDS = 2.0  # how long sshd may still count a session that has ended
 _ASK_SECONDS = 0.2  # how often a session is asked for that sshd did not allow
 _CHUNK_BYTES = 1 << 16
 #: What an inventory may pin, the best first. All are asked for, behind the pinned key's own type, so that a server
@@ -266,7 +266,7 @@ async def run(
             work.cancel()
             await asyncio.wait({work})
             with contextlib.suppress(BaseException):
-                work.result()  # looked at, so that asyncio does not report it as forgotten
+                work.result()  # read, so that asyncio does not report it as forgotten
         return _result(connection, process, stdout, stderr, line=command)
 
 
@@ -318,7 +318,7 @@ async def _beat(stdin: asyncssh.SSHWriter[bytes]) -> None:
 async def _started(
     connection: asyncssh.SSHClientConnection, command: str, timeout: float, *, ends: bool
 ) -> AsyncIterator[asyncssh.SSHClientProcess[bytes]]:
-    """A process for ``command``; ``ends`` says that it will by itself, so that whoever waits for its session may."""
+    """A process for ``command``. With ``ends`` it ends by itself, so that others may wait for its session."""
     minion = minion_of(connection)
     try:
         process = await _session(connection, command, timeout)

@@ -1,12 +1,12 @@
 """``python -m drain``: deletes a farm's pods on one node and waits until they are gone.
 
-With ``--unlabel`` the farm's marks come off the node first, so that no pod starts there again. The program does not
-leave that to the NodePatch: the provider would create an empty Node in place of one that is gone.
+With ``--unlabel`` it first removes the farm's marks from the node, so that no pod starts there again. The program does
+not leave that to the NodePatch: if the node is gone, the provider would create an empty Node in its place.
 
-With ``--minion`` it then sees that its machine answers, for whoever comes next to unmount there waits for it for ever.
+With ``--minion`` it then checks that its machine answers, because the unmount that follows would wait for it forever.
 
-One line of JSON on stdout, the reason of a failure on stderr. What cannot have pods any more (a node, a namespace or a
-cluster that is gone) is a warning, so that a minion that is no more does not keep the others from being removed.
+It prints one line of JSON on stdout, and the reason of a failure on stderr. If the node, the namespace or the cluster
+is gone, that is a warning: a minion that no longer exists must not keep the others from being removed.
 """
 
 from __future__ import annotations

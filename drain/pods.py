@@ -37,11 +37,11 @@ class NodePods:
         self.cluster.ask(f"a change of node {self.name}", self.cluster.core.patch_node, self.name, body=body)
 
     def drain(self, timeout: float) -> list[str]:
-        """Delete the pods and wait ``timeout`` seconds until none is left; give the names of those that were there.
+        """Delete the pods and wait at most ``timeout`` seconds until they are gone; return the names of those found.
 
-        Pods that come meanwhile are deleted too. Raises DrainError when some are left, NotThereError when there is no
-        such node, and whatever else ``Cluster.ask`` raises. On a node whose kubelet is silent nobody ends the pods:
-        they are deleted and not waited for.
+        Pods that come meanwhile are deleted too. On a node whose kubelet is silent the pods are deleted and not waited
+        for, because nothing ends them there. Raises DrainError if some are left, NotThereError if the node does not
+        exist, and what ``Cluster.ask`` raises.
         """
         silent = not is_ready(self.cluster.ask(f"node {self.name}", self.cluster.core.read_node, self.name))
         seen: set[str] = set()

@@ -56,7 +56,7 @@ def main(
     except LabError as error:
         print(error, file=sys.stderr)
         return FAILURE
-    except BrokenPipeError:  # whoever read our output has gone: nothing is left to say
+    except BrokenPipeError:  # the reader of our output is gone, so nothing more is printed
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return FAILURE
     except KeyboardInterrupt:

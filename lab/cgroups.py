@@ -37,7 +37,7 @@ def detect_version(filesystem: str) -> int:
 
 def decide(*, version: int, systemd: bool, own: str, mounts: str, machine: str) -> Plan:
     """The plan for one machine. `own` is the text of /proc/self/cgroup, `mounts` that of
-    /proc/self/mountinfo; `systemd` tells whether it is the host's PID 1."""
+    /proc/self/mountinfo; `systemd` says whether it is the host's PID 1."""
     if version == 2:  # noqa: PLR2004
         if systemd:
             prefix = (

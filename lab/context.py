@@ -97,7 +97,7 @@ class Lab:
 
     @classmethod
     def recorded(cls, paths: Paths | None = None, registry: Registry | None = None) -> Lab | None:
-        """The lab this checkout's record tells of, alive or not; None when there is no readable record."""
+        """The lab in this checkout's record, alive or not; None without a readable record."""
         paths = paths or Paths()
         try:
             record = json.loads(paths.record.read_text())

@@ -20,12 +20,12 @@ from lab.steps import Steps
 STACK = "dev"
 PROJECT = "glusterfarm"
 PYTHON = ".venv/bin/python"
-#: Which lab the stack was last deployed to; another one means that everything in the state must be looked for again.
+#: Which lab the stack was last deployed to. If the lab is another one, everything in the state must be refreshed.
 DEPLOYED = "deployed-lab-id"
 
 
 def run(lab: Lab, steps: Steps) -> int:
-    """Bring the stack up and report; the exit status. A LabError tells what failed and where the whole log is."""
+    """Bring the stack up and report; return the exit status. A LabError names what failed and the file of the log."""
     with steps.step("provider programs") as step:
         programs = install(lab.paths.pulumi_home, lab.paths.bin, lab.paths.checkout / PYTHON)
         origins = {line.partition(": ")[2] for line in programs}
@@ -54,7 +54,7 @@ def _select(lab: Lab) -> bool:
 
 
 def _anew(lab: Lab) -> bool:
-    """Whether the stack was last deployed to machines that are no more."""
+    """Whether the stack was last deployed to machines that no longer exist."""
     marker = lab.paths.lab / DEPLOYED
     return not marker.exists() or marker.read_text() != lab.lab_id
 
@@ -84,9 +84,9 @@ def _interrupted(lab: Lab) -> dict[str, str]:
         for operation in deployment.get("pending_operations", [])
         if operation["resource"]["urn"] in there and operation["resource"]["type"].startswith("command:")
     ]
-    # A mount has no bound of its own: the look before it is taken again, too.
-    looks = [f"{urn.replace('command:remote:', 'command:local:')}-reach" for urn in urns if ":remote:" in urn]
-    return {urn: urn.rpartition("::")[2] for urn in (*looks, *urns) if urn in there}
+    # A mount has no time limit of its own, so the check before it runs again, too.
+    checks = [f"{urn.replace('command:remote:', 'command:local:')}-reach" for urn in urns if ":remote:" in urn]
+    return {urn: urn.rpartition("::")[2] for urn in (*checks, *urns) if urn in there}
 
 
 def _deployment(lab: Lab) -> dict[str, Any]:

@@ -91,7 +91,7 @@ def mount(directory: Path, layers: Sequence[Path]) -> None:
 
 
 def write(root: Path, file: File) -> None:
-    """Write one file into a machine's disk, in one step for whoever reads it meanwhile."""
+    """Write one file into a machine's disk. A reader gets the old file or the new one, never a part."""
     path = root / file.path.lstrip("/")
     if not path.parent.is_dir():
         path.parent.mkdir(parents=True)

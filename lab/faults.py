@@ -17,7 +17,7 @@ _REBOOT_SECONDS = 120
 def kill_client(lab: Lab, machine: Machine) -> str:
     """Kill a minion's Gluster FUSE clients with SIGKILL: the mount stays and every access to it fails."""
     if machine.role != "minion":
-        raise LabError(f"{machine.name} is no minion, it mounts no volume", "name a minion, e.g. minion-1")
+        raise LabError(f"{machine.name} is not a minion, it mounts no volume", "name a minion, e.g. minion-1")
     found = lab.exec(machine.name, ["pgrep", "--exact", "glusterfs"], check=False).stdout.split()
     if not found:
         raise LabError(f"{machine.name}: no Gluster client runs there", "pulumi up mounts the volume")

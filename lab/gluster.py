@@ -57,7 +57,7 @@ def wait_online(lab: Lab) -> None:
 
 
 def online(lab: Lab) -> set[str]:
-    """Names of the servers whose brick is online, as the first server that answers tells."""
+    """Names of the servers whose brick is online, according to the first server that answers."""
     for server in lab.gluster_servers():
         if lab.state(server.name) != "running":
             continue

@@ -131,7 +131,7 @@ class Host:
     def go_refusal(self) -> str:
         """Whether Go is on PATH, or pip could install it."""
         if self.python() < (3, 11):
-            return ""  # cannot be told before there is a newer Python
+            return ""  # unknown until there is a newer Python
         from lab.toolchain import golang  # noqa: PLC0415 - needs a newer Python than this module
 
         return golang.refusal()

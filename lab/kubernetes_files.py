@@ -116,7 +116,7 @@ def _kubelet() -> dict[str, object]:
         "imageGCLowThresholdPercent": 99,
         "failCgroupV1": False,
         "failSwapOn": False,
-        # The kernel's parameters and OOM scores are the host's: failing to set them is no reason to stop.
+        # The kernel's parameters and OOM scores are the host's. If they cannot be set, the kubelet must not stop.
         "featureGates": {"KubeletInUserNamespace": True},
         "localStorageCapacityIsolation": False,
         "resolvConf": "/etc/resolv.conf",

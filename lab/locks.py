@@ -1,7 +1,7 @@
 """Locks of a stack in a self-managed backend whose deployment is gone.
 
-A deployment that was killed leaves its lock, and nothing of Pulumi's checks whether its process is alive: the next one
-refuses until `pulumi cancel`. The lock names host and process, so that on the same host we can tell.
+A deployment that was killed leaves its lock, and Pulumi does not check whether its process is alive. The next one
+refuses until `pulumi cancel`. The lock names host and process, so that on the same host the lab can check it.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ from lab.errors import LabError
 
 
 def clear_stale(state: Path, project: str, stack: str, *, cancel: Callable[[], object]) -> list[str]:
-    """Cancel the update whose lock's process is gone; a phrase for each lock that was cleared.
+    """Cancel the update whose lock's process is gone; return a phrase for each lock that was cleared.
 
-    Raises LabError while a lock's process lives, or when it was taken on another host, where nobody here can tell.
+    Raises LabError if a lock's process is alive, or if it was taken on another host, where it cannot be checked.
     """
     directory = state / ".pulumi" / "locks" / "organization" / project / stack
     cleared = []

@@ -177,9 +177,8 @@ def inits() -> list[tuple[Process, Path]]:
     """The first process of every machine of any lab on this host, with the upper directory of the machine's
     disk.
 
-    A machine's PID 1 outlives an nspawn that was killed, so neither parents nor registries tell: what tells
-    is that the process is number 1 of a pid namespace inside the host's and has an overlay of ours as its
-    root.
+    A machine's PID 1 outlives an nspawn that was killed, so neither parents nor registries find it. It is found
+    because it is number 1 of a pid namespace inside the host's, and its root is an overlay of the lab.
     """
     found = []
     for entry in Path("/proc").iterdir():

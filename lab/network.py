@@ -75,12 +75,12 @@ def make(topology: Topology) -> None:
 
 
 def route_pods(topology: Topology, minion: Machine) -> None:
-    """Tell the host which minion has which pods."""
+    """Add the host's routes to the pods of each minion."""
     run(["ip", "route", "replace", str(topology.pod_network(minion)), "via", str(minion.address)])
 
 
 def clear(topology: Topology) -> list[str]:
-    """Remove bridge, cables and rules, whoever made them. Returns what there was."""
+    """Remove bridge, cables and rules, also those of another checkout. Returns what there was."""
     found = []
     for link in _links(topology.bridge):
         run(["ip", "link", "delete", link], check=False)

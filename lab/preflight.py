@@ -1,7 +1,7 @@
 """Says everything that this host lacks for the lab: all at once, and before anything is changed.
 
-Standard library only, and no syntax or module of a Python newer than 3.8 at import: this is what tells the
-user of an old Python that it is too old.
+Standard library only, and no syntax or module of a Python newer than 3.8 at import, because this is what reports
+that an old Python is too old.
 """
 
 from __future__ import annotations
@@ -107,7 +107,7 @@ def _fuse(host: Host) -> list[Problem]:
         return []
     return [
         Problem(
-            "there is no /dev/fuse: no minion could mount a Gluster volume",
+            "/dev/fuse does not exist: no minion could mount a Gluster volume",
             "`modprobe fuse`; in a container, start it with the device (--device /dev/fuse)",
         )
     ]

@@ -26,8 +26,7 @@ def boot_id() -> str:
 
 
 def start_time(pid: int) -> int | None:
-    """When a process started, in clock ticks since boot; None when there is no such process (or only its
-    zombie)."""
+    """When a process started, in clock ticks since boot; None if it does not exist, or is only a zombie."""
     try:
         stat = Path(f"/proc/{pid}/stat").read_text()
     except OSError:

@@ -1,7 +1,7 @@
 """Which lab lives on this host: /run/glusterfarm/lab.json.
 
-One lab a host. The registry names the checkout it belongs to and every process it keeps, each with its start
-time: on some hosts /run is no tmpfs and outlives a restart, so a bare process number proves nothing.
+A host has one lab. The registry names its checkout and every process that it keeps, each with its start time. On
+some hosts /run is not a tmpfs and outlives a restart, so a process number alone proves nothing.
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ class Registry:
         temporary.replace(self.file)
 
     def remove(self) -> None:
-        """Forget the lab. The lock's file goes with whoever holds it."""
+        """Forget the lab. The file of the lock goes with the process that holds it."""
         for path in (self.file, self.file.with_suffix(".new"), self.agent_socket, self._lock):
             path.unlink(missing_ok=True)
         if self.directory.is_dir() and not any(self.directory.iterdir()):

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TextIO
 
-#: A step that takes longer says so as often as this: silence would look like a hang.
+#: A step that takes longer prints that it still runs, at this interval, because silence would seem to be a hang.
 PATIENCE_SECONDS = 15.0
 
 
@@ -30,7 +30,7 @@ class Step:
         self.result = text
 
     def started(self, text: str) -> None:
-        """Print a line now: for steps so long that silence would look like a hang."""
+        """Print a line now, in long steps, where silence would seem to be a hang."""
         self._steps.note(f"{self.title}: {text}")
 
     def progress(self, text: str) -> None:
@@ -75,7 +75,7 @@ class Steps:
     def note(self, text: str) -> None:
         """Print one indented line that is not a step."""
         with self._lock:
-            # Looked up at each use: whoever redirects sys.stdout afterwards gets the lines too.
+            # Read at each use, so that a later redirection of sys.stdout gets the lines too.
             print(f"  {text}", file=self._stream or sys.stdout, flush=True)
 
 

@@ -129,7 +129,7 @@ class Topology(_Model):
         last = minions[-1].address
         if last + (count - len(minions)) not in self.network:
             raise LabError(
-                f"--minions {count}: {self.network} has no addresses for so many after {last}",
+                f"--minions {count}: {self.network} does not have that many addresses after {last}",
                 "give fewer minions, or a wider network in lab/topology.yaml",
             )
         for extra in range(1, count - len(minions) + 1):

@@ -1,4 +1,4 @@
-"""``python -m ops VERB``: exit status 0 (all is well), 1 (it is not, and the output says why), 2 (could not look)."""
+"""``python -m ops VERB``: exit status 0 (all is well), 1 (it is not, and the output says why), 2 (could not check)."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from ops.errors import OpsError
 VERBS: Final[Mapping[str, str]] = {
     "config": "check the stack files, without credentials, cluster or network; write the JSON Schemas for editors",
     "inventory": "write the inventory file from an Ansible inventory or the cluster, pin host keys",
-    "preview": "tell what `pulumi preview` says as a comment on a pull request, in Markdown",
+    "preview": "print what `pulumi preview` shows, as a comment on a pull request, in Markdown",
     "ci": "do what the workflows do: stacks, preview, comment, gate, deploy, drift, issue",
-    "drift": "compare the minions, their nodes and the site with the stack's state; changes nothing unless told to",
-    "releases": "tell which release is live, which can be gone to at once, and what was live when",
+    "drift": "compare the minions, their nodes and the site with the stack's state; changes nothing without --repair",
+    "releases": "show which release is live, which ones a rollback can return to, and what was live when",
     "adopt": "take over a site directory that no publish made, so that `pulumi up` can publish to it",
     "rollback": "make the previous release live again, or another one that the volume still has",
 }
-COULD_NOT_LOOK: Final = 2
+COULD_NOT_CHECK: Final = 2
 
 
 class Verb(Protocol):
@@ -38,7 +38,7 @@ class Verb(Protocol):
 
 def parsed(words: Sequence[str]) -> tuple[Verb, argparse.Namespace]:
     """The verb's module and its options. Wrong usage ends the process with status 2."""
-    parser = argparse.ArgumentParser(prog="python -m ops", description="Look after a farm that is up.")
+    parser = argparse.ArgumentParser(prog="python -m ops", description="Check and operate a running farm.")
     verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
     chosen: Verb | None = None
     for name, purpose in VERBS.items():
@@ -60,7 +60,7 @@ def main(words: Sequence[str] | None = None) -> int:
         print(f"error: {error}", file=sys.stderr)
     except KeyboardInterrupt:
         print("error: interrupted", file=sys.stderr)
-    return COULD_NOT_LOOK
+    return COULD_NOT_CHECK
 
 
 if __name__ == "__main__":

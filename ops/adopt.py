@@ -11,13 +11,13 @@ from dataclasses import replace
 
 from connectors.ssh import ConnectError
 from ops.arguments import add_stack_option
-from ops.confirmation import add_confirmation_options, confirmed, require_answer
 from ops.errors import OpsError
 from ops.farm import Stack, stack_of
 from ops.finding import plain
+from ops.prompt import add_prompt_options, confirmed, require_answer
 from ops.pulumi import Pulumi
 from publisher.adopt import Adoptable, Adoption, Docroot, adopt, adoption_of
-from publisher.jury import Jury
+from publisher.confirmation import Confirmation
 from publisher.progress import Progress
 from publisher.remote import Place, PublishError
 from settings import Minion
@@ -34,10 +34,10 @@ def options(parser: argparse.ArgumentParser) -> None:
         help="what is served now: `html` below the site's directory, or the site's directory itself"
         " (default: whichever it is)",
     )
-    add_confirmation_options(parser)
+    add_prompt_options(parser)
     parser.epilog = (
-        "Nothing is copied: what is served moves into a slot, and a link into its place; how long it was not there is"
-        " told. Exit status: 0 adopted, 1 not, 2 it could not be tried."
+        "Nothing is copied: the served directory moves into a slot, and a link takes its place. The output says how"
+        " long it was absent. Exit status: 0 adopted, 1 not, 2 it could not be tried."
     )
 
 
@@ -69,9 +69,9 @@ async def _plan(pulumi: Pulumi, docroot: Docroot) -> Adoptable:
 async def _run(pulumi: Pulumi, docroot: Docroot) -> tuple[str, Adoption]:
     stack, minions, place = await _foreign_site(pulumi)
     # All of them, not a sample: each must notice that the site's directory is another one (publish.sh, enter_site).
-    jury = replace(Jury.of(stack.config), sample=None)
+    confirmation = replace(Confirmation.of(stack.config), sample=None)
     return place.path, await adopt(
-        minions, place, jury=jury, docroot=docroot, shared=_shared(stack), progress=Progress()
+        minions, place, confirmation=confirmation, docroot=docroot, shared=_shared(stack), progress=Progress()
     )
 
 

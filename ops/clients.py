@@ -1,7 +1,7 @@
-"""The clients of a volume, as its servers know them: one of the minions asks, with the gluster command.
+"""The clients of a volume, as its servers know them. One of the minions asks, with the gluster command.
 
-glusterd answers ``volume status VOLUME clients`` to whoever reaches it, peer or not, and takes a lock of the whole
-cluster for it: so it is asked once, however many minions there are.
+glusterd answers ``volume status VOLUME clients`` to every machine, peer or not, and locks the whole cluster for it. So
+it is asked once for all minions.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ from xml.etree import ElementTree
 
 from connectors.login_shell import announced, as_root
 from connectors.ssh import ConnectError, connect, run
+from ops.comparison import CONNECT_SECONDS, first_line
 from ops.endpoints import SocketAddress, endpoint_of
-from ops.look import CONNECT_SECONDS, first_line
-from ops.recorded import Mount
+from ops.recorded_stack import Mount
 from settings import Minion
 
 CLIENTS = Path(__file__).with_name("scripts") / "clients.sh"
@@ -25,8 +25,8 @@ SILENT_SECONDS = 50
 _WIDEST = 64 << 20
 
 
-class NotToldError(Exception):
-    """The servers did not tell their clients; the text is why."""
+class ClientsUnknownError(Exception):
+    """The servers did not list their clients; the text says why."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,15 +38,15 @@ class Client:
 
 
 async def clients_of(minion: Minion, mount: Mount) -> tuple[Client, ...]:
-    """Have ``minion`` ask the servers of ``mount``; bounded in time. Raises NotToldError."""
+    """Have ``minion`` ask the servers of ``mount``; bounded in time. Raises ClientsUnknownError."""
     try:
         connection = await connect(minion, timeout=CONNECT_SECONDS)
         async with connection:
             result = await run(connection, command(mount), timeout=SILENT_SECONDS)
     except ConnectError as error:
-        raise NotToldError(str(error)) from None
+        raise ClientsUnknownError(str(error)) from None
     if result.exit_status != 0:
-        raise NotToldError(first_line(result.stderr) or f"exit status {result.exit_status}")
+        raise ClientsUnknownError(first_line(result.stderr) or f"exit status {result.exit_status}")
     return read(result.stdout)
 
 
@@ -57,20 +57,20 @@ def command(mount: Mount) -> str:
 
 
 def read(xml: bytes) -> tuple[Client, ...]:
-    """Read what ``gluster volume status VOLUME clients --xml`` printed. Raises NotToldError, for a refusal too.
+    """Read what ``gluster volume status VOLUME clients --xml`` printed. Raises ClientsUnknownError, for a refusal too.
 
-    A brick that is down tells none. A client whose address is no IP address (a Unix socket) is left out.
+    A brick that is down lists none. A client without an IP address (on a Unix socket) is left out.
     """
     if len(xml) > _WIDEST:
-        raise NotToldError(f"an answer of {len(xml) >> 20} MiB is not read")
+        raise ClientsUnknownError(f"an answer of {len(xml) >> 20} MiB is not read")
     try:
         root = ElementTree.XML(xml, parser=ElementTree.XMLParser(target=_Plain()))  # noqa: S314 (see _Plain)
         if root.findtext("opRet") != "0":
             said = root.findtext("opErrstr") or root.findtext("output") or "gluster gave no reason"
-            raise NotToldError(said)
+            raise ClientsUnknownError(said)
         return tuple(_clients(root))
     except (ElementTree.ParseError, ValueError) as error:
-        raise NotToldError(f"gluster's answer cannot be read ({error})") from None
+        raise ClientsUnknownError(f"gluster's answer cannot be read ({error})") from None
 
 
 def _clients(root: ElementTree.Element) -> Iterator[Client]:
@@ -81,7 +81,7 @@ def _clients(root: ElementTree.Element) -> Iterator[Client]:
 
 
 class _Plain(ElementTree.TreeBuilder):
-    """Takes no document type: without one there are no entities, by which a short answer becomes an endless one."""
+    """Refuses a document type, because entities could make a short answer endless."""
 
     def doctype(self, name: str, public: str | None, system: str | None) -> NoReturn:
         """Refuse; gluster never writes one."""

@@ -10,13 +10,13 @@ import asyncssh
 
 from connectors.ssh import ConnectError
 from ops.finding import DriftFinding, quoted
-from ops.recorded import Published
+from ops.recorded_stack import Published
 from publisher import scan
-from publisher.crew import assemble
+from publisher.confirmation import NOBODY
 from publisher.deployment import deploying
 from publisher.history import Record
-from publisher.jury import NOBODY
 from publisher.manifest import ManifestError
+from publisher.participants import assemble
 from publisher.progress import Progress
 from publisher.remote import Place, PublishError, RemoteSite
 from publisher.rollback import damaged
@@ -44,12 +44,12 @@ class Sight:
 
 
 async def see(connection: asyncssh.SSHClientConnection, minion: Minion, published: Published, *, deep: bool) -> Sight:
-    """Look through one minion's mount, and with ``deep`` read all that is whole there; raises nothing."""
+    """Read the site through one minion's mount; with ``deep`` read every whole release there. Raises nothing."""
     site = RemoteSite(minion=minion, connection=connection, place=published.place)
     state, how, flaws, error = None, "", {}, ""
     try:
         state = await site.state()
-        if state.live and state.told_live != published.release:
+        if state.live and state.named_live != published.release:
             how = _how(state, await site.log())
         if deep:
             flaws = await _flaws(site, state)
@@ -60,7 +60,7 @@ async def see(connection: asyncssh.SSHClientConnection, minion: Minion, publishe
 
 def _how(state: SiteState, log: Sequence[Record]) -> str:
     """How what is live went live; '' where the log does not end with it: then somebody pointed the link elsewhere."""
-    return log[-1].kind if log and (log[-1].slot, log[-1].release) == (state.live, state.told_live) else ""
+    return log[-1].kind if log and (log[-1].slot, log[-1].release) == (state.live, state.named_live) else ""
 
 
 async def _flaws(site: RemoteSite, state: SiteState) -> dict[Slot, list[str]]:
@@ -68,22 +68,22 @@ async def _flaws(site: RemoteSite, state: SiteState) -> dict[Slot, list[str]]:
     flaws = {}
     for slot in SLOTS:
         if (release := state.releases[slot]) is not None:
-            told: list[str] | PublishError
+            flaw: list[str] | PublishError
             try:
-                told = await disagreements(site, slot, await site.manifest(slot))
+                flaw = await disagreements(site, slot, await site.manifest(slot))
             except PublishError as error:
-                told = error
+                flaw = error
             # What a publish has begun to write over meanwhile is nobody's damage.
-            if told and (await site.state()).releases[slot] != release:
+            if flaw and (await site.state()).releases[slot] != release:
                 continue
-            if isinstance(told, PublishError):
-                raise told
-            flaws[slot] = told
+            if isinstance(flaw, PublishError):
+                raise flaw
+            flaws[slot] = flaw
     return flaws
 
 
 def judge_content(published: Published, config: StackConfig, sights: Mapping[str, Sight]) -> list[DriftFinding]:
-    """The findings, by minion; what all that can look see is one finding of no minion: it is not their mounts then."""
+    """The findings, by minion. What all minions find is one finding without a minion: it is not about their mounts."""
     found = {minion: list(_of(sight, published)) for minion, sight in sights.items()}
     looking = [minion for minion, sight in sights.items() if not sight.error] or [*sights]
     common = [it for it in found[looking[0]] if all(it in found[minion] for minion in looking)] if looking else []
@@ -96,22 +96,22 @@ def _of(sight: Sight, published: Published) -> Iterator[DriftFinding]:
     at, state = published.place.path, sight.state
     if sight.error:
         yield DriftFinding(
-            minion="", what="content", wanted=f"a look at {at}", found=quoted(sight.error), remedy=_ALONE
+            minion="", what="content", wanted=f"a check of {at}", found=quoted(sight.error), remedy=_ALONE
         )
     if state is None:
         return
-    if state.told_live != published.release:
-        found = f"{state.told_live or 'nothing'} live at {at}"
+    if state.named_live != published.release:
+        found = f"{state.named_live or 'nothing'} live at {at}"
         yield DriftFinding(minion="", what="release", wanted=published.release, found=found, remedy=_ALONE)
     flaws = {
         slot: "its manifest does not agree with the release that it names"
         for slot, release in damaged(state)
         # A spare one is only waiting to be written, and so is the live one's damaged twin.
-        if slot == state.live or (slot == state.previous and release != state.told_live)
+        if slot == state.live or (slot == state.previous and release != state.named_live)
     }
-    for slot, told in sight.flaws.items():
-        if told:
-            flaws[slot] = told[0] + (f" (and {len(told) - 1} more)" if len(told) > 1 else "")
+    for slot, lines in sight.flaws.items():
+        if lines:
+            flaws[slot] = lines[0] + (f" (and {len(lines) - 1} more)" if len(lines) > 1 else "")
     for slot, flaw in sorted(flaws.items()):
         yield DriftFinding(
             minion="", what="content", wanted=_WHOLE, found=f"slot {slot} where {flaw}", remedy=_ALONE, slot=slot
@@ -149,16 +149,16 @@ def _otherwise(published: Published, config: StackConfig) -> str:
 
 
 async def distrust(minions: Sequence[Minion], published: Published, slots: Sequence[Slot]) -> str:
-    """Have no publish and no rollback take what is in ``slots`` for a whole release; '' or what went wrong.
+    """Mark what is in ``slots`` as damaged for publishes and rollbacks; return '' or what went wrong.
 
-    Holding the lock it looks again first: since they were seen to be damaged somebody may have published.
+    It takes the lock and checks again first, because somebody may have published meanwhile.
     """
     try:
         async with (
-            assemble(minions, published.place, jury=NOBODY) as crew,
-            deploying(crew, Progress()) as deployment,
+            assemble(minions, published.place, confirmation=NOBODY) as participants,
+            deploying(participants, Progress()) as deployment,
         ):
-            site = crew.publisher
+            site = participants.publisher
             state = await site.state()
             for slot in slots:
                 if state.releases[slot] is not None and await disagreements(site, slot, await site.manifest(slot)):

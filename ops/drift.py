@@ -16,18 +16,18 @@ from importlib import import_module
 
 from connectors.ssh import ConnectError, connect
 from ops.arguments import add_stack_option
-from ops.confirmation import add_confirmation_options, confirmed, require_answer
+from ops.comparison import CONNECT_SECONDS, Comparison, FailedComparison, compare_minion, unreached
 from ops.content import Sight, judge_content, see
 from ops.errors import OpsError
 from ops.farm import Stack, stack_of
 from ops.finding import DriftFinding, plain
 from ops.judge import judge
-from ops.look import CONNECT_SECONDS, Comparison, FailedComparison, look, unreached
 from ops.nodes import judge_nodes
+from ops.prompt import add_prompt_options, confirmed, require_answer
 from ops.pulumi import Pulumi
-from ops.recorded import Mount
+from ops.recorded_stack import Mount
 from ops.repair import Repair, plan, repair
-from ops.versions import judge_minions, look_at_servers
+from ops.versions import check_servers, judge_minions
 from settings import Minion
 
 #: More logins at once than this would time out on a slow deployer for want of processor alone.
@@ -36,14 +36,14 @@ _AT_ONCE = 128
 
 @dataclass(frozen=True, kw_only=True)
 class DriftReport:
-    """What one look found: the minions that were looked at, as they were ``seen``, those ``passed_over``, the findings.
+    """The result of one check: each minion as it was ``seen``, those that were ``skipped``, and the findings.
 
-    ``not_compared``: what else could not be compared, though nothing is known to be wrong, and why.
+    ``not_compared``: what else could not be compared, and why. Nothing is known to be wrong there.
     """
 
     stack: str
     seen: Mapping[str, Comparison | FailedComparison]
-    passed_over: tuple[str, ...]
+    skipped: tuple[str, ...]
     findings: tuple[DriftFinding, ...]
     not_compared: tuple[str, ...] = ()
 
@@ -55,7 +55,7 @@ def options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--repair",
         action="store_true",
-        help="mend what can be mended, then look again: the recorded mount command is run on a minion whose mount"
+        help="repair what can be repaired, then check again: the recorded mount command is run on a minion whose mount"
         " is not as recorded, and `pulumi up --target` for exactly the labels that are missing and for a release that"
         " is not live or not whole",
     )
@@ -65,12 +65,12 @@ def options(parser: argparse.ArgumentParser) -> None:
         help="read every file of every whole slot through every minion's mount, not only what is live: 10 s and more"
         " for 10,000 files, side by side",
     )
-    add_confirmation_options(parser)
-    parser.epilog = "Exit status: 0 no findings, 1 findings, 2 could not look. What each means: docs/operations.md."
+    add_prompt_options(parser)
+    parser.epilog = "Exit status: 0 no findings, 1 findings, 2 could not check. What each means: docs/operations.md."
 
 
 def run(options: argparse.Namespace) -> int:
-    """Look, mend when told to, report; give the exit status. Raises OpsError."""
+    """Check, repair with --repair, report; return the exit status. Raises OpsError."""
     if not options.repair and (options.yes or options.dry_run):
         raise OpsError(
             f"{'--yes' if options.yes else '--dry-run'} is for `drift --repair`; without it nothing is changed"
@@ -83,8 +83,8 @@ def run(options: argparse.Namespace) -> int:
         if it.error:
             print(f"error: {it.minion or 'site'}: {it.what} not repaired: {it.error}", file=sys.stderr)
     if options.json:
-        told = _object(report, repairs, mend=options.repair)
-        print(json.dumps(told | {"dryRun": True, "planned": planned} if options.dry_run else told))
+        result = _object(report, repairs, mend=options.repair)
+        print(json.dumps(result | {"dryRun": True, "planned": planned} if options.dry_run else result))
     else:
         print("\n".join([*(f"dry run: {line}" for line in planned), _text(report, repairs)]))
     return 1 if report.findings else 0
@@ -95,16 +95,16 @@ async def _run(pulumi: Pulumi, options: argparse.Namespace) -> tuple[DriftReport
     deep = options.deep
     # A second of import, while Pulumi reads the state.
     stack, _ = await asyncio.gather(stack_of(pulumi), asyncio.to_thread(import_module, "kubernetes.client"))
-    report = await look_at(stack, deep=deep)
+    report = await check_stack(stack, deep=deep)
     repairs: list[Repair] = []
     planned = plan(report.findings) if options.repair else []
     if planned and not options.dry_run and (options.yes or _agreed(report, planned)):
         repairs = await repair(stack, pulumi, report.findings)
         # Anew from the state, which writing a label has changed.
         stack = _as_wanted(await stack_of(pulumi), stack, repairs)
-        report = await look_at(stack, deep=deep)
+        report = await check_stack(stack, deep=deep)
     # Last, because the servers are to be asked once.
-    findings, not_compared = await look_at_servers(stack, report.seen)
+    findings, not_compared = await check_servers(stack, report.seen)
     found = _in_order(stack, [*report.findings, *findings])
     report = replace(report, findings=found, not_compared=tuple(not_compared))
     return report, repairs, planned if options.dry_run else []
@@ -122,12 +122,12 @@ def _agreed(report: DriftReport, planned: Sequence[str]) -> bool:
     return confirmed([*lines, *planned], "Repair this?")
 
 
-async def look_at(stack: Stack, *, deep: bool = False) -> DriftReport:
+async def check_stack(stack: Stack, *, deep: bool = False) -> DriftReport:
     """Compare everything, side by side; raises nothing that a minion or the cluster could cause."""
     state = stack.state
     minions = {minion.name: minion for minion in stack.inventory.minions}
     down = [name for name, minion in minions.items() if minion.state == "down"]
-    looked = [name for name in minions if name in state.mounts and name not in down]
+    checked = [name for name in minions if name in state.mounts and name not in down]
     places = asyncio.Semaphore(_AT_ONCE)
 
     published = state.published if state.published and state.published.release else None
@@ -139,23 +139,23 @@ async def look_at(stack: Stack, *, deep: bool = False) -> DriftReport:
             except ConnectError as error:
                 return unreached(minion.name, error), None
             async with connection:
-                seen = await look(connection, mount)
+                seen = await compare_minion(connection, mount)
                 sight = None
                 if published and isinstance(seen, Comparison):
                     sight = await see(connection, minion, published, deep=deep)
             return seen, sight
 
-    nodes = asyncio.to_thread(judge_nodes, state, stack.config.kubernetes, passed_over=down)
-    looks, of_nodes = await asyncio.gather(
-        asyncio.gather(*(one(minions[name], state.mounts[name]) for name in looked)), nodes
+    nodes = asyncio.to_thread(judge_nodes, state, stack.config.kubernetes, skipped=down)
+    checks, of_nodes = await asyncio.gather(
+        asyncio.gather(*(one(minions[name], state.mounts[name]) for name in checked)), nodes
     )
-    seen = {name: what for name, (what, _) in zip(looked, looks, strict=True)}
+    seen = {name: what for name, (what, _) in zip(checked, checks, strict=True)}
     owners = {mount.owner for mount in state.mounts.values()}
     by_mount = {name: judge(state.mounts[name], what, owners=owners) for name, what in seen.items()}
-    # Who does not have the mount that it should has told why it does not see the site.
+    # If a minion lacks its mount, a finding already says why it does not see the site.
     sights = {
         name: sight
-        for name, (_, sight) in zip(looked, looks, strict=True)
+        for name, (_, sight) in zip(checked, checks, strict=True)
         if sight and (sight.state or not any(finding.what == "mount" for finding in by_mount[name]))
     }
     findings = [
@@ -165,7 +165,7 @@ async def look_at(stack: Stack, *, deep: bool = False) -> DriftReport:
         *of_nodes,
         *(judge_content(published, stack.config, sights) if published else ()),
     ]
-    return DriftReport(stack=state.stack, seen=seen, passed_over=tuple(down), findings=_in_order(stack, findings))
+    return DriftReport(stack=state.stack, seen=seen, skipped=tuple(down), findings=_in_order(stack, findings))
 
 
 def _in_order(stack: Stack, findings: Sequence[DriftFinding]) -> tuple[DriftFinding, ...]:
@@ -204,19 +204,19 @@ def _untold(minion: str, what: str, wanted: str, found: str) -> DriftFinding:
 
 
 def _object(report: DriftReport, repairs: Sequence[Repair], *, mend: bool) -> dict[str, object]:
-    told: dict[str, object] = {
+    result: dict[str, object] = {
         "stack": report.stack,
         "looked": [*report.seen],
-        "passedOver": report.passed_over,
+        "passedOver": report.skipped,
         "findings": [finding.json() for finding in report.findings],
         "notCompared": report.not_compared,
     }
-    return told | ({"repairs": [asdict(it) for it in repairs]} if mend else {})
+    return result | ({"repairs": [asdict(it) for it in repairs]} if mend else {})
 
 
 def _text(report: DriftReport, repairs: Sequence[Repair]) -> str:
     lines = [f"{it.minion or 'site'}: {it.what} repaired: {plain(it.did)}" for it in repairs if not it.error]
-    lines += [f"{name}: passed over: the inventory says that it is down" for name in report.passed_over]
+    lines += [f"{name}: skipped: the inventory says that it is down" for name in report.skipped]
     lines += [finding.line() for finding in report.findings]
     lines += [f"not compared: {what}" for what in report.not_compared]
     minions = f"{len(report.seen)} minion{'' if len(report.seen) == 1 else 's'}"

@@ -11,7 +11,7 @@ _WORD = 8
 
 @dataclass(frozen=True, kw_only=True)
 class SocketAddress:
-    """An address and a port. A connection's local one names it, as long as the address is no loopback one."""
+    """An address and a port. The local one of a connection identifies it, unless the address is a loopback address."""
 
     address: IPv4Address | IPv6Address
     port: int
@@ -43,7 +43,7 @@ def _kernels(text: str) -> SocketAddress:
 
 
 def endpoint_of(text: str) -> SocketAddress | None:
-    """Read "ADDRESS:PORT" as a brick writes its clients (IPv6 without brackets); None for what is no such address."""
+    """Read "ADDRESS:PORT" as a brick writes its clients (IPv6 without brackets); None for another text."""
     address, _, port = text.rpartition(":")
     try:
         return SocketAddress(address=_plain(ip_address(address)), port=int(port))

@@ -2,4 +2,4 @@
 
 
 class OpsError(Exception):
-    """Nothing could be looked at; the text is what is wrong and what to do. Becomes exit status 2."""
+    """The check was not possible. The text says what is wrong and what to do. Becomes exit status 2."""

@@ -12,7 +12,7 @@ from connectors import KEY_VARIABLE
 from connectors.keys import UnusableKeyError, private_keys
 from ops.errors import OpsError
 from ops.pulumi import Pulumi
-from ops.recorded import RecordedStack, state_of
+from ops.recorded_stack import RecordedStack, state_of
 from settings import ENCRYPTED, Inventory, SettingsError, StackConfig, check
 
 _KEY_SETTING = "sshPrivateKey"
@@ -29,12 +29,12 @@ class Stack:
 
 async def stack_of(pulumi: Pulumi) -> Stack:
     """Read the stack, and have its key for the minions ready. Raises OpsError."""
-    # Both to their ends: a program left behind would be told of with a traceback.
-    told = await asyncio.gather(pulumi.exported(), pulumi.config(), return_exceptions=True)
-    for failure in told:
+    # Wait for both to end, because asyncio prints a traceback for a program that is left behind.
+    answers = await asyncio.gather(pulumi.exported(), pulumi.config(), return_exceptions=True)
+    for failure in answers:
         if isinstance(failure, BaseException):
             raise failure
-    exported, raw = (it for it in told if not isinstance(it, BaseException))
+    exported, raw = (it for it in answers if not isinstance(it, BaseException))
     state = state_of(exported)
     secret = [key for key, entry in raw.items() if entry.get("secret")]
     try:

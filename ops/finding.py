@@ -1,4 +1,4 @@
-"""A difference between what the state says and what is there, and how it is told."""
+"""A difference between the state and what is there, and its text."""
 
 from __future__ import annotations
 
@@ -32,14 +32,14 @@ class DriftFinding:
 
     def json(self) -> dict[str, object]:
         """The finding for a machine to read."""
-        told = asdict(self)
+        fields = asdict(self)
         if not self.slot:
-            del told["slot"]
-        return told
+            del fields["slot"]
+        return fields
 
 
 def shared(what: str) -> str:
-    """Whose ``what`` is that is no minion's."""
+    """What ``what`` belongs to if it does not belong to a minion."""
     return "site" if what in {"release", "content"} else "cluster"
 
 

@@ -62,9 +62,9 @@ def subjects_of(subjects: Iterable[str]) -> tuple[str, ...]:
     return tuple(sorted(set(subjects)))
 
 
-def gate_of(told: Mapping[str, Any], lifted_by: str) -> Gate:
+def gate_of(preview: Mapping[str, Any], lifted_by: str) -> Gate:
     """The gate of what ``ops preview --json`` printed. Raises OpsError when it did not print this."""
-    stack, verdict, ends = told.get("stack"), told.get("verdict"), told.get("destructive")
+    stack, verdict, ends = preview.get("stack"), preview.get("verdict"), preview.get("destructive")
     if not isinstance(stack, str) or verdict not in _VERDICTS or not isinstance(ends, list):
         raise OpsError("it is not what `python -m ops preview --json` prints")
     subjects = subjects_of(str(it.get("subject", "?")) if isinstance(it, Mapping) else "?" for it in ends)

@@ -7,9 +7,9 @@ from collections.abc import Collection, Iterator, Mapping
 from pathlib import PurePosixPath
 from typing import Any
 
+from ops.comparison import Comparison, FailedComparison
 from ops.finding import DriftFinding, quoted
-from ops.look import Comparison, FailedComparison
-from ops.recorded import Mount
+from ops.recorded_stack import Mount
 
 REPAIR = "`python -m ops drift --repair` runs the recorded mount command there"
 _VOLUME_AWAY = (
@@ -69,7 +69,7 @@ def _unseen(mount: Mount, why: FailedComparison) -> DriftFinding:
             "connection",
             wanted="a minion that answers",
             found=f"that it cannot be reached: {reason}",
-            remedy=f"{remedy or 'look at it'}; for planned work write state: down into the inventory",
+            remedy=f"{remedy or 'check it'}; for planned work write state: down into the inventory",
         )
     if why.what == "login":
         return _finding(
@@ -171,7 +171,7 @@ def _kept(mount: Mount, seen: Comparison) -> Iterator[DriftFinding]:
         what = "healing timer" if name.endswith(".timer") else "unit"
         if unit["enabled"] != "enabled":
             yield _finding(mount, what, wanted=f"{name} enabled", found=unit["enabled"] or "not enabled")
-        # A mount unit is as active as its mount, and that has been told.
+        # A mount unit is as active as its mount, and that has a finding already.
         if unit["active"] != "active" and (seen.status.get("mounted") or what != "unit"):
             yield _finding(mount, what, wanted=f"{name} active", found=unit["active"] or "not active")
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from components.labels import mounted_label
 from connectors.cluster import Cluster, ClusterError
 from ops.finding import DriftFinding, quoted
-from ops.recorded import Label, RecordedStack
+from ops.recorded_stack import Label, RecordedStack
 from settings import Kubernetes
 
 _REPAIR = "`python -m ops drift --repair` lets Pulumi write it again"
@@ -32,7 +32,7 @@ def _nodes(cluster: Cluster) -> dict[str, NodeMetadata]:
     }
 
 
-def judge_nodes(state: RecordedStack, kubernetes: Kubernetes, *, passed_over: Collection[str]) -> list[DriftFinding]:
+def judge_nodes(state: RecordedStack, kubernetes: Kubernetes, *, skipped: Collection[str]) -> list[DriftFinding]:
     """The findings about nodes; a cluster that does not answer is one too. Blocks for 10 s at most."""
     try:
         nodes = _nodes(
@@ -44,19 +44,19 @@ def judge_nodes(state: RecordedStack, kubernetes: Kubernetes, *, passed_over: Co
             DriftFinding(
                 minion="",
                 what="connection",
-                wanted="a cluster that tells its nodes' labels",
+                wanted="a cluster that lists its nodes' labels",
                 found=f"that {reason}",
                 remedy=remedy,
             )
         ]
-    return [*_recorded(state, nodes, passed_over), *_stray(state, nodes)]
+    return [*_recorded(state, nodes, skipped), *_stray(state, nodes)]
 
 
 def _recorded(
-    state: RecordedStack, nodes: Mapping[str, NodeMetadata], passed_over: Collection[str]
+    state: RecordedStack, nodes: Mapping[str, NodeMetadata], skipped: Collection[str]
 ) -> Iterator[DriftFinding]:
     for minion, label in state.labels.items():
-        if minion in passed_over:
+        if minion in skipped:
             continue
         if (node := nodes.get(label.node)) is None:
             yield DriftFinding(

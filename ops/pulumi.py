@@ -82,7 +82,7 @@ class Pulumi:
         status, out, err = await self._selected(*words)
         if status != 0 and (named := _UNKNOWN_STACK.search(err)):
             raise OpsError(
-                f"there is no stack {named[1]} in the state's backend{known_stacks()}. Correct --stack, or log in to"
+                f"stack {named[1]} is not in the state's backend{known_stacks()}. Correct --stack, or log in to"
                 f" the backend that has it (`pulumi login`); `pulumi stack init {named[1]}` makes a new one"
             )
         if status != 0:
@@ -99,7 +99,7 @@ class Pulumi:
     async def _run(self, *words: str) -> tuple[int, str, str]:
         program = shutil.which("pulumi", path=self.environment.get("PATH"))
         if program is None:
-            raise OpsError('there is no pulumi on PATH; install it, or for the lab: eval "$(python -m lab env)"')
+            raise OpsError('pulumi is not on PATH; install it, or for the lab: eval "$(python -m lab env)"')
         stack = () if self.stack is None else ("--stack", self.stack)
         process = await asyncio.create_subprocess_exec(
             program,

@@ -18,14 +18,14 @@ from ops.farm import stack_of
 from ops.finding import plain
 from ops.pulumi import Pulumi
 from ops.site import StackSite, site_of, table
-from publisher.crew import assemble
+from publisher.confirmation import NOBODY
 from publisher.history import Record
-from publisher.jury import NOBODY
+from publisher.participants import assemble
 from publisher.remote import PublishError, RemoteSite
 from publisher.rollback import available, damaged
 from publisher.slots import SiteState
 
-#: A flip may come between two questions: then both are asked again, after so many seconds.
+#: If a flip comes between two questions, both are asked again after this many seconds.
 _AGAIN_SECONDS = 0.5
 _COMMIT_DIGITS = 12
 _COLUMNS = ("when", "release", "replaced", "slot", "how", "files", "commit", "who")
@@ -43,7 +43,7 @@ class Releases:
     @property
     def recorded(self) -> bool:
         """Whether the log ends with what is live."""
-        return not self.log or (self.log[-1].slot, self.log[-1].release) == (self.state.live, self.state.told_live)
+        return not self.log or (self.log[-1].slot, self.log[-1].release) == (self.state.live, self.state.named_live)
 
     @property
     def commit(self) -> str | None:
@@ -55,27 +55,27 @@ def options(parser: argparse.ArgumentParser) -> None:
     """The verb's options."""
     add_stack_option(parser)
     parser.add_argument("--json", action="store_true", help="one JSON object on stdout")
-    parser.epilog = "Exit status: 0 told, 2 could not look. What each column means: docs/publishing.md."
+    parser.epilog = "Exit status: 0 shown, 2 could not check. What each column means: docs/publishing.md."
 
 
 def run(options: argparse.Namespace) -> int:
-    """Look and tell. Raises OpsError."""
-    found, passed_over = asyncio.run(_look(Pulumi(stack=options.stack, environment=dict(os.environ))))
-    for reason in passed_over:
+    """Read the releases and print them. Raises OpsError."""
+    found, unreachable = asyncio.run(_read(Pulumi(stack=options.stack, environment=dict(os.environ))))
+    for reason in unreachable:
         print(f"warning: left out: {plain(reason)}", file=sys.stderr)
     print(json.dumps(_object(found)) if options.json else "\n".join(_text(found)))
     return 0
 
 
-async def _look(pulumi: Pulumi) -> tuple[Releases, tuple[str, ...]]:
+async def _read(pulumi: Pulumi) -> tuple[Releases, tuple[str, ...]]:
     site = site_of(await stack_of(pulumi))
     try:
-        async with assemble(site.minions, site.published.place, jury=NOBODY) as crew:
-            found = await releases_of(site, crew.publisher)
+        async with assemble(site.minions, site.published.place, confirmation=NOBODY) as participants:
+            found = await releases_of(site, participants.publisher)
             if not found.recorded:
                 await asyncio.sleep(_AGAIN_SECONDS)
-                found = await releases_of(site, crew.publisher)
-            return found, crew.passed_over
+                found = await releases_of(site, participants.publisher)
+            return found, participants.unreachable
     except (PublishError, ConnectError) as error:
         raise OpsError(str(error)) from None
 
@@ -96,7 +96,7 @@ def _object(found: Releases) -> dict[str, object]:
         "minion": found.minion,
         "live": state.live
         and {
-            "release": state.told_live,
+            "release": state.named_live,
             "slot": state.live,
             "since": _when(state.since[state.live]),
             "whole": state.live_release is not None,
@@ -116,7 +116,7 @@ def _text(found: Releases) -> Iterator[str]:
     yield from table(_slots(found))
     if not found.recorded:
         yield "the log does not end with what is live: somebody changed the link or the log by hand"
-    yield from found.site.differs(found.state.told_live, found.commit)
+    yield from found.site.differs(found.state.named_live, found.commit)
     if found.log:
         yield ""
         yield from table([_COLUMNS, *_log(found)])
@@ -128,7 +128,7 @@ def _slots(found: Releases) -> Iterator[tuple[str, ...]]:
         yield "live", "nothing", "", ""
     else:
         whole = "" if state.live_release else ", not whole: its manifest does not agree with it"
-        yield "live", state.told_live or "?", f"slot {state.live}", f"since {_when(state.since[state.live])}{whole}"
+        yield "live", state.named_live or "?", f"slot {state.live}", f"since {_when(state.since[state.live])}{whole}"
     for slot, release in available(state):
         is_previous = slot == state.previous
         how = rollback if is_previous else found.site.command("rollback", "--to", release)

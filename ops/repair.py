@@ -10,12 +10,12 @@ from dataclasses import dataclass
 
 from connectors.login_shell import announced, words_of
 from connectors.ssh import ConnectError, connect, run
+from ops.comparison import CONNECT_SECONDS, first_line
 from ops.content import distrust
 from ops.farm import Stack
 from ops.finding import DriftFinding, plain
-from ops.look import CONNECT_SECONDS, first_line
 from ops.pulumi import Pulumi
-from ops.recorded import Mount
+from ops.recorded_stack import Mount
 from ops.site import site_of
 from publisher.slots import SLOTS
 from settings import Minion

@@ -11,13 +11,13 @@ from dataclasses import dataclass
 
 from connectors.ssh import ConnectError
 from ops.arguments import add_stack_option
-from ops.confirmation import add_confirmation_options, confirmed, require_answer
 from ops.errors import OpsError
 from ops.farm import stack_of
 from ops.finding import plain
+from ops.prompt import add_prompt_options, confirmed, require_answer
 from ops.pulumi import Pulumi
 from ops.site import StackSite, site_of
-from publisher.jury import Jury
+from publisher.confirmation import Confirmation
 from publisher.progress import Progress
 from publisher.remote import PublishError
 from publisher.rollback import Switch, UnavailableError, roll_back, switch_of
@@ -34,7 +34,7 @@ def options(parser: argparse.ArgumentParser) -> None:
         help="the release, 12 hex digits, that a slot must hold whole (default: the previous one, so that a second"
         " rollback goes forward again); `python -m ops releases` lists them",
     )
-    add_confirmation_options(parser)
+    add_prompt_options(parser)
     parser.epilog = (
         "The release is verified through other minions before and after the flip, which is undone where that fails."
         " Exit status: 0 it is live, 1 it is not, 2 it could not be tried."
@@ -98,13 +98,15 @@ async def _plan(pulumi: Pulumi, to: str | None) -> _Plan:
     state, slot = await switch_of(site.minions, site.published.place, to=to)
     release = state.releases[slot]
     assert release is not None  # noqa: S101 (it was chosen because it is whole)
-    return _Plan(site=site, release=release, slot=slot, replaced=state.told_live)
+    return _Plan(site=site, release=release, slot=slot, replaced=state.named_live)
 
 
 async def _run(pulumi: Pulumi, to: str | None) -> tuple[StackSite, Switch]:
     stack = await stack_of(pulumi)
-    site, jury = site_of(stack), Jury.of(stack.config)
-    return site, await roll_back(site.minions, site.published.place, jury=jury, to=to, progress=Progress())
+    site, confirmation = site_of(stack), Confirmation.of(stack.config)
+    return site, await roll_back(
+        site.minions, site.published.place, confirmation=confirmation, to=to, progress=Progress()
+    )
 
 
 def _object(site: StackSite, switch: Switch) -> dict[str, object]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from components.remote_script import argv
 from ops.errors import OpsError
 from ops.farm import Stack
-from ops.recorded import Published
+from ops.recorded_stack import Published
 from settings import Minion
 
 

@@ -1,10 +1,10 @@
 """Which Gluster versions meet on a volume: the minions' clients against one another, and against the servers.
 
-A client tells each brick the highest op-version its program supports (protocol/client, client-handshake.c), which is
-that of its release: 70200 is 7.2, 100000 any 10.x (libglusterfs, globals.h). What runs on a server tells the same for
-the server, above all its self-heal daemon, which is a client of every brick. A client below what the volume's options
-need is not given the volume when it mounts (glusterd-handshake.c). Gluster's upgrade guide wants the servers upgraded
-before the clients, and in the end the same major version on both
+A client sends each brick the highest op-version that it supports (protocol/client, client-handshake.c). That is the one
+of its release: 70200 is 7.2, 100000 any 10.x (libglusterfs, globals.h). A server's version comes from its own clients,
+above all from its self-heal daemon, which is a client of every brick. If a client is older than the volume's options
+need, it does not get the volume (glusterd-handshake.c). Gluster's upgrade guide says: upgrade the servers before the
+clients, and end with the same major version on both
 (https://docs.gluster.org/en/main/Upgrade-Guide/generic-upgrade-procedure/).
 """
 
@@ -15,11 +15,11 @@ from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from ipaddress import IPv4Address, IPv6Address
 
-from ops.clients import Client, NotToldError, clients_of
+from ops.clients import Client, ClientsUnknownError, clients_of
+from ops.comparison import Comparison, FailedComparison
 from ops.farm import Stack
 from ops.finding import DriftFinding, plain, quoted
-from ops.look import Comparison, FailedComparison
-from ops.recorded import Mount
+from ops.recorded_stack import Mount
 
 Address = IPv4Address | IPv6Address
 _UPGRADING = "docs/operations.md, 'Upgrading Gluster'"
@@ -32,10 +32,10 @@ def _mounted(seen: Mapping[str, Comparison | FailedComparison]) -> dict[str, Com
 
 
 def judge_minions(seen: Mapping[str, Comparison | FailedComparison]) -> Iterator[DriftFinding]:
-    """A finding for each minion whose installed client is not the one that most minions have.
+    """A finding for each minion whose client is not the version that most minions have.
 
-    Of two that are as common the newer one is wanted. A minion whose recorded script does not tell its version yet is
-    left out.
+    If two versions are as common, the newer one is expected. A minion whose recorded script does not print its version
+    yet is left out.
     """
     versions = {name: str(what.status.get("version") or "") for name, what in _mounted(seen).items()}
     count = Counter(version for version in versions.values() if version)
@@ -57,7 +57,7 @@ def _newness(version: str) -> tuple[int, ...]:
     return tuple(int(number) for number in re.findall("[0-9]+", version))
 
 
-async def look_at_servers(
+async def check_servers(
     stack: Stack, seen: Mapping[str, Comparison | FailedComparison]
 ) -> tuple[list[DriftFinding], list[str]]:
     """Have one minion ask the servers, and compare them with the clients; give findings, and what was not compared.
@@ -72,28 +72,28 @@ async def look_at_servers(
         # While a volume is changed for another, not all minions have the same.
         same = {name: what for name, what in mounted.items() if stack.state.mounts[name].volume == mount.volume}
         return judge_servers(mount, same, await clients_of(minion, mount))
-    except NotToldError as error:
+    except ClientsUnknownError as error:
         return [], [f"the servers' versions: {plain(str(error))}"]
 
 
 def _asking(mounted: Mapping[str, Comparison]) -> str:
-    """The first minion that can ask the servers. Raises NotToldError."""
+    """The first minion that can ask the servers. Raises ClientsUnknownError."""
     if not mounted:
-        raise NotToldError("no minion has a mount that answers")
+        raise ClientsUnknownError("no minion has a mount that answers")
     for name, what in mounted.items():
         if what.asks:
             return name
-    raise NotToldError("no minion has the gluster command; install the package glusterfs-cli on one of them")
+    raise ClientsUnknownError("no minion has the gluster command; install the package glusterfs-cli on one of them")
 
 
 def judge_servers(
     mount: Mount, minions: Mapping[str, Comparison], clients: Sequence[Client]
 ) -> tuple[list[DriftFinding], list[str]]:
-    """Compare the ``minions`` with the servers by what both are as ``clients`` of the volume of ``mount``.
+    """Compare the ``minions`` with the servers, both as ``clients`` of the volume of ``mount``.
 
-    A minion's client is told from others of that machine by the ports of its connections. Servers are the machines that
-    the minions' clients are connected to. Loopback addresses, which a machine with a brick may have, name nobody.
-    Raises NotToldError when no client is a server's.
+    The ports of its connections separate a minion's client from others of that machine. Servers are the machines that
+    the minions' clients are connected to. Loopback addresses, which a machine with a brick may have, are ignored.
+    Raises ClientsUnknownError if no client belongs to a server.
     """
     versions = {client.at: client.op_version for client in clients if not client.at.address.is_loopback}
     own = {name: {it.local for it in what.connections} for name, what in minions.items()}
@@ -104,7 +104,7 @@ def judge_servers(
             servers.setdefault(at.address, set()).add(versions[at])
     if not servers:
         reason = "comes from a server (of a volume without self-heal none does)"
-        raise NotToldError(f"none of the {len(clients)} client connections of {mount.volume} {reason}")
+        raise ClientsUnknownError(f"none of the {len(clients)} client connections of {mount.volume} {reason}")
     found = {name: {versions[at] for at in ends & versions.keys()} for name, ends in own.items()}
     silent = [name for name, its in found.items() if not its]
     theirs = set().union(*servers.values())

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from connectors.ending import end
 from connectors.selection import add_minion_options
-from publisher.jury import add_jury_options
+from publisher.confirmation import add_confirmation_options
 from publisher.reading import Reading
 
 
@@ -43,7 +43,7 @@ def _parser() -> argparse.ArgumentParser:
         verb.add_argument("--mount-path", required=True, help="where every minion mounts the volume")
         verb.add_argument("--volume", required=True, help="the volume that must be mounted there")
         verb.add_argument("--site", required=True, help="the site's directory on the volume")
-    add_jury_options(publishing)
+    add_confirmation_options(publishing)
     publishing.add_argument("--source", required=True, type=Path, help="the content directory")
     publishing.add_argument(
         "--shared",

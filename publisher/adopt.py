@@ -14,13 +14,13 @@ from typing import Literal, Self
 
 from components.remote_script import RemoteScript
 from connectors.ssh import ConnectError
-from publisher.crew import assemble
+from publisher.confirmation import NOBODY, Confirmation
 from publisher.deployment import holder
 from publisher.history import Note, Record, parse_log
-from publisher.jury import NOBODY, Jury
 from publisher.links import Links
 from publisher.manifest import RESERVED, Entry, Manifest, escape
 from publisher.parallel import in_batches, in_parts, together
+from publisher.participants import assemble
 from publisher.progress import Progress
 from publisher.remote import SCRIPT, Place, PublishError, RemoteSite
 from publisher.verify import READERS, verify_live
@@ -28,7 +28,7 @@ from settings import Minion
 
 _ADOPT = RemoteScript(name="adopt")
 _EXECUTABLE = 0o100
-#: So many files are read through another minion, too, before anything is moved.
+#: At most this many files are also read through another minion before anything is moved.
 _SAMPLE = 200
 _NAMED = 3
 
@@ -66,7 +66,7 @@ class Adoptable:
 
 @dataclass(frozen=True, kw_only=True)
 class DirectoryEntry:
-    """An entry of a directory: its kind as find(1) has it, and how to tell that it changed."""
+    """An entry of a directory: its kind as find(1) prints it, and what shows that it changed."""
 
     path: bytes
     type: str
@@ -139,7 +139,7 @@ async def adopt(
     minions: Sequence[Minion],
     place: Place,
     *,
-    jury: Jury,
+    confirmation: Confirmation,
     docroot: Docroot,
     shared: Sequence[str] = (),
     progress: Progress,
@@ -150,9 +150,13 @@ async def adopt(
     """
     began = time.monotonic()
     async with assemble(
-        minions, place, jury=jury, say=progress.say, proof=lambda site: ForeignSite.of(site, docroot).survey()
-    ) as crew:
-        publisher = ForeignSite.of(crew.publisher, docroot)
+        minions,
+        place,
+        confirmation=confirmation,
+        say=progress.say,
+        proof=lambda site: ForeignSite.of(site, docroot).survey(),
+    ) as participants:
+        publisher = ForeignSite.of(participants.publisher, docroot)
         token, who, gap = secrets.token_hex(8), holder(), None
         odd: tuple[str, ...] = ()
         async with publisher.hold(token, who):
@@ -163,15 +167,15 @@ async def adopt(
                 found = await publisher.listed()
                 odd = await _refusals(publisher, found, shared)
                 manifest = await _manifest(publisher, found, progress)
-                progress.say(f"verifying {len(_sample(manifest))} files through {crew.others}")
-                await crew.each(partial(_verify, docroot=docroot, manifest=manifest))
+                progress.say(f"verifying {len(_sample(manifest))} files through {participants.others}")
+                await participants.each(partial(_verify, docroot=docroot, manifest=manifest))
                 if changed := _changed(found, await publisher.listed()):
                     raise PublishError(f"{changed} while it was read; run again when nothing writes to {place.path}")
                 record, gap = await publisher.take(token, manifest, Note(kind="adopted", who=who))
             if record.slot is None or record.release is None:
-                raise PublishError(f"the release log of {place.path} does not say what was adopted; look at it there")
+                raise PublishError(f"the release log of {place.path} does not say what was adopted; read it there")
             try:
-                await crew.each(partial(verify_live, slot=record.slot, release=record.release), publisher=True)
+                await participants.each(partial(verify_live, slot=record.slot, release=record.release), publisher=True)
             except (PublishError, ConnectError) as error:
                 raise PublishError(f"{error}. It is adopted all the same: release {record.release} is live") from None
     return Adoption(
@@ -179,7 +183,7 @@ async def adopt(
         gap=gap,
         odd=odd,
         publisher=publisher.minion.name,
-        verified_by=crew.verified,
+        verified_by=participants.verified,
         seconds=round(time.monotonic() - began, 2),
     )
 
@@ -188,8 +192,10 @@ async def adoption_of(
     minions: Sequence[Minion], place: Place, *, docroot: Docroot, shared: Sequence[str] = ()
 ) -> Adoptable:
     """What ``adopt`` would take over; changes nothing. Raises PublishError, ConnectError."""
-    async with assemble(minions, place, jury=NOBODY, proof=lambda site: ForeignSite.of(site, docroot).survey()) as crew:
-        publisher = ForeignSite.of(crew.publisher, docroot)
+    async with assemble(
+        minions, place, confirmation=NOBODY, proof=lambda site: ForeignSite.of(site, docroot).survey()
+    ) as participants:
+        publisher = ForeignSite.of(participants.publisher, docroot)
         what = await publisher.survey()
         if what == "cut":
             return Adoptable(path=place.path, is_cut_off=True, files=0, size=0, odd=())

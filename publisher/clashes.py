@@ -10,8 +10,8 @@ from publisher.manifest import Manifest
 def case_clashes(manifest: Manifest) -> tuple[tuple[bytes, ...], ...]:
     """Paths that differ only in case, or in how their accents are composed: each group sorted, the groups by path.
 
-    The volume keeps them apart; a checkout on a Mac or on Windows has room for one of each group. What lies below
-    directories that clash is not told of again.
+    The volume keeps them apart, but a checkout on a Mac or on Windows has only one of each group. Paths below
+    directories that clash are not listed.
     """
     groups: dict[tuple[bytes, str], set[bytes]] = {}
     for entry in manifest.entries:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from connectors.selection import chosen_minions
 from connectors.ssh import ConnectError
-from publisher.jury import chosen_jury
+from publisher.confirmation import chosen_confirmation
 from publisher.manifest import Manifest, ManifestError
 from publisher.plan import difference, plan
 from publisher.progress import Progress
@@ -37,7 +37,9 @@ async def _publish(options: argparse.Namespace, reading: Reading) -> dict[str, o
     with reading:  # which ends with us, and who waits for it with it
         minions = chosen_minions(options)
         read = partial(_as_shown, reading, options.source, _plan())
-        order = Order(source=options.source, read=read, place=_place(options), jury=chosen_jury(options))
+        order = Order(
+            source=options.source, read=read, place=_place(options), confirmation=chosen_confirmation(options)
+        )
         outcome = dataclasses.asdict(await publish(minions, order, Progress()))
     outcome["verifiedBy"] = outcome.pop("verified_by")
     return outcome

@@ -24,7 +24,7 @@ def commit_of(source: Path, manifest: Manifest) -> str | None:
     if found is None or not _COMMIT.fullmatch(found := found.strip()):
         return None
     inside = _git(source, "rev-parse", "--show-prefix")
-    # Of a submodule git tells here what differs in it, too.
+    # For a submodule this also lists what differs inside it.
     status = _git(source, "status", "--porcelain", "-z", "--untracked-files=normal", "--ignored=traditional", "--", ".")
     if inside is None or status is None:
         return None
@@ -32,7 +32,7 @@ def commit_of(source: Path, manifest: Manifest) -> str | None:
 
 
 def _dirty(status: bytes, inside: bytes, manifest: Manifest) -> bool:
-    """Whether ``status`` tells of a tracked path, or of one that is published; git lists the tracked ones first."""
+    """Whether ``status`` lists a tracked path or a published one. Git lists the tracked paths first."""
     published = [inside + entry.path for entry in manifest.entries if entry.kind != "dir"]  # which git does not track
     for line in status.split(b"\0")[:-1]:
         if line[:2] not in {b"??", b"!!"}:

@@ -1,4 +1,4 @@
-"""A crew that holds a site's lock: proves what a slot holds, makes it live, and proves that."""
+"""A deployment, which holds a site's lock: it proves what a slot holds, makes it live, and proves that."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from contextlib import AbstractContextManager, asynccontextmanager
 from dataclasses import dataclass
 
 from connectors.ssh import ConnectError
-from publisher.crew import Crew
 from publisher.delta import Delta
 from publisher.history import Kind, Note, Record
 from publisher.manifest import Entry, Manifest
+from publisher.participants import Participants
 from publisher.progress import Ahead, Progress
 from publisher.remote import PublishError, RemoteSite
 from publisher.slots import Flip, SiteState, Slot, Unchanged, Write, decide
 from publisher.verify import verify_files, verify_live, verify_written
-from publisher.written import Written
+from publisher.written_parts import WrittenParts
 
-#: A slot that only goes live again was verified when it was written: so many changed files prove enough.
+#: A slot that goes live again was verified when it was written. Then this many changed files prove enough.
 _SAMPLE = 200
 #: For so long an undoing that fails is tried again.
 UNDO_SECONDS = 30.0
@@ -32,27 +32,31 @@ UNDO_SECONDS = 30.0
 
 @asynccontextmanager
 async def deploying(
-    crew: Crew, progress: Progress, *, seen: SiteState | None = None, release: str = ""
+    participants: Participants, progress: Progress, *, seen: SiteState | None = None, release: str = ""
 ) -> AsyncIterator[Deployment]:
-    """Hold the site's lock through the crew's publisher. Raises PublishError when another deployment has it.
+    """Hold the site's lock through the publisher. Raises PublishError if another deployment holds it.
 
-    Where it is known what was ``seen`` there before, and which ``release`` is to get live, the manifest that this will
-    need is fetched meanwhile.
+    If ``seen``, the state before, and the next ``release`` are known, the manifest of that release is read meanwhile.
     """
     token, who, known = secrets.token_hex(8), holder(), dict[str, Manifest]()
-    ahead = asyncio.create_task(_look_ahead(crew.publisher, seen, release, known))
+    ahead = asyncio.create_task(_read_ahead(participants.publisher, seen, release, known))
     try:
-        async with crew.publisher.hold(token, who) as said:
+        async with participants.publisher.hold(token, who) as said:
             await ahead
             yield Deployment(
-                crew=crew, progress=progress, token=token, holder=who, state=SiteState.parse(said), known=known
+                participants=participants,
+                progress=progress,
+                token=token,
+                holder=who,
+                state=SiteState.parse(said),
+                known=known,
             )
     finally:
         ahead.cancel()
         await asyncio.gather(ahead, return_exceptions=True)
 
 
-async def _look_ahead(site: RemoteSite, seen: SiteState | None, release: str, known: dict[str, Manifest]) -> None:
+async def _read_ahead(site: RemoteSite, seen: SiteState | None, release: str, known: dict[str, Manifest]) -> None:
     if seen is None:
         return
     match decide(seen, release):
@@ -63,13 +67,13 @@ async def _look_ahead(site: RemoteSite, seen: SiteState | None, release: str, kn
         case Unchanged():
             return
     if needed is not None and seen.releases[needed] is not None:
-        with contextlib.suppress(PublishError, ConnectError):  # what is wrong there is told when it matters
+        with contextlib.suppress(PublishError, ConnectError):  # an error is reported when the manifest is needed
             found = await site.manifest(needed)
             known[found.release] = found  # nobody holds the lock yet: the slot may be another release's by now
 
 
 def holder() -> str:
-    """Who we are, for whoever finds the lock taken or reads the log: one line of printable text."""
+    """Who deploys, for a reader of the lock or the log: one line of printable text."""
     try:
         user = getpass.getuser()
     except (KeyError, OSError):
@@ -80,12 +84,12 @@ def holder() -> str:
 
 @dataclass(frozen=True, kw_only=True)
 class Deployment:
-    """What a crew may do as long as it holds the lock under ``token``; ``state`` is what it found then.
+    """What the participants may do while they hold the lock under ``token``.
 
-    ``known`` are manifests by release.
+    ``state`` is the site's state when the lock was taken; ``known`` are manifests by release.
     """
 
-    crew: Crew
+    participants: Participants
     progress: Progress
     token: str
     holder: str
@@ -98,11 +102,12 @@ class Deployment:
         Raises PublishError, ConnectError.
         """
         if release not in self.known:
-            found = await self.crew.publisher.manifest(slot)
+            found = await self.participants.publisher.manifest(slot)
             if found.release != release:
                 raise PublishError(
-                    f"slot {slot} of {self.crew.publisher.path} holds release {found.release}, and {release} was there"
-                    " when this deployment began: something writes there without the lock: find out what, and run again"
+                    f"slot {slot} of {self.participants.publisher.path} holds release {found.release}, and {release}"
+                    " was there when this deployment began: something writes there without the lock: find out what, and"
+                    " run again"
                 )
             self.known[release] = found
         return self.known[release]
@@ -117,17 +122,17 @@ class Deployment:
         """Prove that those who verify read ``entries`` as they should be. Raises PublishError, ConnectError."""
         entries = [entry for entry in entries if entry.kind != "dir"]
         with self._verifying(slot, entries):
-            await self.crew.each(lambda site: verify_files(site, slot, entries, moved=self.progress.moved))
+            await self.participants.each(lambda site: verify_files(site, slot, entries, moved=self.progress.moved))
 
     @asynccontextmanager
-    async def verifying(self, slot: Slot, entries: Sequence[Entry], written: Written) -> AsyncIterator[None]:
+    async def verifying(self, slot: Slot, entries: Sequence[Entry], written: WrittenParts) -> AsyncIterator[None]:
         """Have ``entries`` read as they get ``written`` in the context; on leaving it, prove that all are right.
 
         Raises PublishError, ConnectError.
         """
         ahead = self.progress.ahead()
         reading = asyncio.ensure_future(
-            self.crew.each(lambda site: verify_written(site, slot, written, moved=ahead.moved))
+            self.participants.each(lambda site: verify_written(site, slot, written, moved=ahead.moved))
         )
         try:
             yield
@@ -142,26 +147,26 @@ class Deployment:
     ) -> AbstractContextManager[None]:
         return self.progress.phase(
             "verifying",
-            f"verifying {len(entries)} files of slot {slot} through {self.crew.others}",
-            files=len(entries) * self.crew.readers,
-            size=sum(entry.size for entry in entries) * self.crew.readers,
+            f"verifying {len(entries)} files of slot {slot} through {self.participants.others}",
+            files=len(entries) * self.participants.readers,
+            size=sum(entry.size for entry in entries) * self.participants.readers,
             ahead=ahead,
         )
 
     async def verify_live(self, slot: Slot, release: str) -> None:
-        """Prove that the whole crew sees the release live. Raises PublishError, ConnectError."""
-        self.progress.say(f"seeing release {release} live through {self.crew.others}")
-        await self.crew.each(lambda site: verify_live(site, slot, release), publisher=True)
+        """Prove that the release is live on all participants. Raises PublishError, ConnectError."""
+        self.progress.say(f"seeing release {release} live through {self.participants.others}")
+        await self.participants.each(lambda site: verify_live(site, slot, release), publisher=True)
 
     async def go_live(
         self, state: SiteState, slot: Slot, what: Manifest | str, *, kind: Kind, commit: str | None
     ) -> Record:
-        """Flip, prove it on every minion of the crew, and undo it where it cannot be proven; give the log's line.
+        """Flip, prove it on every participant, and undo the flip if the proof fails; return the line of the log.
 
-        ``what`` is the release that the slot holds, or the manifest of what was written to it and is not declared whole
-        yet. Raises PublishError, ConnectError.
+        ``what`` is the release in the slot, or the manifest of a slot that is written and not yet declared whole.
+        Raises PublishError, ConnectError.
         """
-        publisher, note = self.crew.publisher, Note(kind=kind, who=self.holder, commit=commit)
+        publisher, note = self.participants.publisher, Note(kind=kind, who=self.holder, commit=commit)
         release = what.release if isinstance(what, Manifest) else what
         try:
             if isinstance(what, Manifest):
@@ -181,7 +186,9 @@ class Deployment:
         until = time.monotonic() + UNDO_SECONDS
         while True:
             try:
-                undone = await self.crew.publisher.unflip(self.token, state.live, Note(kind="undone", who=self.holder))
+                undone = await self.participants.publisher.unflip(
+                    self.token, state.live, Note(kind="undone", who=self.holder)
+                )
             except PublishError as also:
                 if time.monotonic() > until:
                     return f"{error}; and the flip could not be undone: {also}"

@@ -1,4 +1,4 @@
-"""What a program that a publish starts is told of the environment."""
+"""The environment of a program that a publish starts."""
 
 from __future__ import annotations
 

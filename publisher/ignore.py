@@ -1,13 +1,13 @@
-"""What of a content directory is not published: ``.publishignore`` files, which mean what ``.gitignore`` means to git.
+"""What is not published of a content directory: ``.publishignore`` files, with the rules of git's ``.gitignore``.
 
-Git (gitignore(5), dir.c) decides level by level from the top: of all rules that fit a path the last one of the deepest
-file wins, and a directory that is ignored is not looked into, so nothing below it can be brought back. So does this.
+Git decides level by level from the top (gitignore(5), dir.c), and so does this. Of all rules that fit a path, the last
+one of the deepest file wins. An ignored directory is not read, so a rule cannot bring back what is below it.
 
-Of pathspec only the glob of one part of a path is taken, because its GitIgnoreSpec judges a whole path at once and
-there differs from git (1.1.1, compared with git 2.39): ``a/**`` fits the directory ``a`` itself, ``!foo`` brings back
-what another rule ignores below foo, ``[!x]`` fits a slash, and a newline in a name hides what comes after it.
+Only pathspec's glob for one part of a path is used. Its GitIgnoreSpec judges a whole path at once, and differs from git
+there (1.1.1, compared with git 2.39): ``a/**`` fits the directory ``a`` itself, ``!foo`` brings back what another rule
+ignores below foo, ``[!x]`` fits a slash, and a newline in a name hides what comes after it.
 
-Paths are bytes, as in git: ``?`` and ``[...]`` stand for one byte, so a character that is not ASCII needs ``*``.
+Paths are bytes, as in git: ``?`` and ``[...]`` stand for one byte, so a character outside ASCII needs ``*``.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from publisher.manifest import ManifestError
 
 #: The name of the files with the rules. They count in every directory, and are never published.
 IGNORE_FILE: Final = b".publishignore"
-#: Never published and never looked into, at any depth, whatever the rules say. To git ``.git`` is no content either.
+#: Never published and never read, at any depth, whatever the rules say. Git does not treat ``.git`` as content either.
 NEVER: Final = frozenset({IGNORE_FILE, b".git"})
 
 _BOM: Final = b"\xef\xbb\xbf"

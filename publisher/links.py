@@ -47,7 +47,7 @@ class Links:
                 f" name it in {ignore} too, or have {name} published"
             )
         return (
-            f"the link to {escape(target)} leads nowhere: there is no {name}. Correct the link, remove it, or name"
+            f"the link to {escape(target)} leads nowhere: {name} does not exist. Correct the link, remove it, or name"
             f" it in {ignore}"
         )
 

@@ -4,8 +4,8 @@ A manifest is text, one line an entry, sorted by path: ``KIND SIZE SHA256 PATH``
 
 - KIND is the mode of a file, 644 or 755 by its owner-executable bit; ``link`` for a symbolic link (size and
   digest are those of its target's text); ``dir`` for a directory with nothing in it (size 0, digest ``-``).
-- PATH is relative with ``/`` between its parts. Of a backslash, of a character that controls a terminal, ends a line or
-  turns the direction of text, and of what is no UTF-8, every byte is written as ``\\xNN``.
+- PATH is relative with ``/`` between its parts. Every byte of these is written as ``\\xNN``: a backslash, a character
+  that controls a terminal, ends a line or changes the direction of text, and bytes that are not UTF-8.
 
 A release is the first 12 hex digits of the SHA-256 of that text.
 """
@@ -30,8 +30,8 @@ MOST_REASONS: Final = 100
 _NO_DIGEST: Final = "-"
 _LINE: Final = re.compile(r"(644|755|link|dir) (\d+) ([0-9a-f]{64}|-) (.+)", re.DOTALL)
 _ESCAPE: Final = re.compile(rb"\\x([0-9a-f]{2})")
-# Bytes that are no UTF-8 come out of surrogateescape as U+DC80..U+DCFF. Not isprintable(): what that says depends on
-# Python's version, and the release would too.
+# surrogateescape decodes bytes that are not UTF-8 as U+DC80..U+DCFF. isprintable() depends on Python's version, and
+# then the release would too.
 _UNPLAIN: Final = re.compile(
     "[\\\\\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\udc80-\udcff]",
 )
@@ -54,7 +54,7 @@ class ManifestError(Exception):
 
 
 class ContentChangedError(ManifestError):
-    """The content changed while it was read: another look may find it at rest."""
+    """The content changed while it was read. A second read may succeed."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -94,7 +94,7 @@ class Manifest:
         for number, line in enumerate(text.split("\n")[:-1], 1):
             match = _LINE.fullmatch(line)
             if match is None:
-                raise ManifestError(f"line {number} is no line of a manifest: {line[:80]!r}")
+                raise ManifestError(f"line {number} is not a line of a manifest: {line[:80]!r}")
             kind = cast("Kind", match[1])  # the expression admits nothing else
             entries.append(Entry(kind=kind, size=int(match[2]), digest=match[3], path=unescape(match[4])))
         manifest = cls(entries=tuple(entries))

@@ -7,7 +7,7 @@ from collections.abc import Coroutine, Iterable, Iterator, Sequence
 
 from publisher.manifest import Entry
 
-#: A file costs about as much as so many bytes, however small it is.
+#: Each file costs about as much as this many bytes, in addition to its size.
 FILE_BYTES = 1 << 14
 _BATCH_BYTES = 1 << 25
 _PART_BYTES = 1 << 19
@@ -51,7 +51,7 @@ def in_shares(entries: Sequence[Entry], count: int) -> Iterator[Sequence[Entry]]
 
 
 def in_batches(entries: Sequence[Entry]) -> Iterator[Sequence[Entry]]:
-    """``entries`` in runs that are read in seconds: so often progress can be told, and a dead mount noticed."""
+    """``entries`` in batches that are read in seconds, so that progress is shown and a dead mount is noticed."""
     start = size = 0
     for at, entry in enumerate(entries):
         size += entry.size + FILE_BYTES

@@ -40,9 +40,9 @@ class Progress:
 
     @contextmanager
     def phase(self, name: str, text: str, *, files: int, size: int, ahead: Ahead | None = None) -> Iterator[None]:
-        """Begin with the line ``text`` what moves so many files with so many bytes in all; end with what was done.
+        """Print the line ``text`` for a phase of ``files`` and ``size`` in all; at its end print what was done.
 
-        ``ahead`` is what of it was done before.
+        ``ahead`` is what was already done before the phase.
         """
         self.say(text)
         terminal = self._out.isatty() and os.environ.get("TERM") not in {None, "", "dumb"}
@@ -76,7 +76,7 @@ class Progress:
 
 @dataclass(kw_only=True)
 class Ahead:
-    """What is done of a phase that is not shown yet: so many ``files`` and bytes since ``began``."""
+    """Work of a phase that is not shown yet: the ``files`` and bytes that are done since ``began``."""
 
     progress: Progress
     began: float
@@ -85,7 +85,7 @@ class Ahead:
     caught_up: bool = False
 
     def moved(self, files: int, size: int) -> None:
-        """So many more; counted by the phase itself once that is there. From the event loop only."""
+        """Add files and bytes. Once the phase is shown, it counts them itself. Call it in the event loop only."""
         if self.caught_up:
             self.progress.moved(files, size)
         else:
@@ -100,15 +100,15 @@ class _Lines:
         self.out, self.clock, self.name = out, clock, name
         self.files, self.size = files, size
         self.files_done = self.bytes_done = 0
-        self.began = self.told = clock()
+        self.began = self.printed = clock()
 
     def moved(self, files: int, size: int) -> None:
-        """Count, and tell when it is time."""
+        """Count, and print progress if it is time."""
         self.files_done += files
         self.bytes_done += size
         now = self.clock()
-        if now - self.told >= max(_EVERY_SECONDS, (now - self.began) / _FEWER):
-            self.told = now
+        if now - self.printed >= max(_EVERY_SECONDS, (now - self.began) / _FEWER):
+            self.printed = now
             print(
                 f"  {self.name}: {self.files_done} of {self.files} files,"
                 f" {self.bytes_done / _MEBIBYTE:.1f} of {self.size / _MEBIBYTE:.1f} MiB, {self._rate(now)}",
@@ -144,13 +144,13 @@ class _Bar(_Lines):
         self._bar = Progress(
             TextColumn("  {task.description}"),
             BarColumn(),
-            TextColumn("{task.fields[told]}"),
+            TextColumn("{task.fields[counted]}"),
             TimeRemainingColumn(),
             console=self._console,
             transient=True,
         )
         # Small files cost by number, large ones by size: either alone would stand still for long.
-        self._task: rich.progress.TaskID = self._bar.add_task(name, total=self._weight(files, size), told="")
+        self._task: rich.progress.TaskID = self._bar.add_task(name, total=self._weight(files, size), counted="")
         self._bar.start()
 
     def moved(self, files: int, size: int) -> None:
@@ -160,7 +160,7 @@ class _Bar(_Lines):
         self._bar.update(
             self._task,
             completed=self._weight(self.files_done, self.bytes_done),
-            told=f"{self.files_done}/{self.files} files"
+            counted=f"{self.files_done}/{self.files} files"
             f" {self.bytes_done / _MEBIBYTE:.1f}/{self.size / _MEBIBYTE:.1f} MiB {self._rate(self.clock())}",
         )
 

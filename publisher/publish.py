@@ -13,19 +13,19 @@ from typing import Literal
 
 from connectors.ssh import ConnectError
 from publisher.commit import commit_of
-from publisher.crew import assemble
+from publisher.confirmation import NOBODY, Confirmation
 from publisher.delta import Delta
 from publisher.deployment import Deployment, deploying
 from publisher.history import Kind
-from publisher.jury import NOBODY, Jury
 from publisher.manifest import Entry, Manifest
 from publisher.parallel import in_shares, together
+from publisher.participants import assemble
 from publisher.progress import Progress
 from publisher.remote import Place, PublishError, RemoteSite
-from publisher.sending import send
 from publisher.slots import Flip, SiteState, Slot, Unchanged, Write, decide
 from publisher.stream import TarStream
-from publisher.written import Written
+from publisher.upload import send
+from publisher.written_parts import WrittenParts
 from settings import Minion
 
 #: Side by side: a Gluster volume takes many small files at once far faster than one after the other. With `hold` they
@@ -45,7 +45,7 @@ class Order:
     source: Path
     read: Callable[[], Manifest]
     place: Place
-    jury: Jury = field(default_factory=Jury)
+    confirmation: Confirmation = field(default_factory=Confirmation)
     grace: float = GRACE_SECONDS
     writers: int = WRITERS
 
@@ -81,15 +81,17 @@ async def publish(minions: Sequence[Minion], order: Order, progress: Progress) -
     reading = asyncio.create_task(_read(order))
     try:
         # Only of a sample it matters what is published: another release is verified by others.
-        turn = "" if order.jury.sample is None else (await reading)[0].release
-        async with assemble(minions, order.place, jury=order.jury, turn=turn, say=progress.say, proof=proof) as crew:
+        turn = "" if order.confirmation.sample is None else (await reading)[0].release
+        async with assemble(
+            minions, order.place, confirmation=order.confirmation, turn=turn, say=progress.say, proof=proof
+        ) as participants:
             manifest, commit = await reading
-            before = seen[crew.publisher.minion.name]
-            async with deploying(crew, progress, seen=before, release=manifest.release) as deployment:
+            before = seen[participants.publisher.minion.name]
+            async with deploying(participants, progress, seen=before, release=manifest.release) as deployment:
                 run = _Run(deployment=deployment, order=order, manifest=manifest, commit=commit)
                 slot, action, delta = await run.carry_out()
     except (PublishError, ConnectError):
-        await reading  # what is wrong here is told before what is wrong there
+        await reading  # an error of the content comes before an error of the minions
         raise
     finally:
         reading.cancel()
@@ -102,8 +104,8 @@ async def publish(minions: Sequence[Minion], order: Order, progress: Progress) -
         bytes=sum(entry.size for entry in files),
         written=len(delta.write),
         removed=delta.gone,
-        publisher=crew.publisher.minion.name,
-        verified_by=crew.verified,
+        publisher=participants.publisher.minion.name,
+        verified_by=participants.verified,
         seconds=round(time.monotonic() - began, 2),
     )
 
@@ -119,12 +121,12 @@ async def remove(minions: Sequence[Minion], place: Place, *, release: str) -> bo
 
     A removal that was cut off, so that nothing is live, is ended.
     """
-    async with assemble(minions, place, jury=NOBODY) as crew:
-        state = await crew.publisher.state()
+    async with assemble(minions, place, confirmation=NOBODY) as participants:
+        state = await participants.publisher.state()
         if not state.exists or (state.live is not None and state.live_release != release):
             return False
-        async with deploying(crew, Progress()) as deployment:
-            return await crew.publisher.remove(deployment.token, release)
+        async with deploying(participants, Progress()) as deployment:
+            return await participants.publisher.remove(deployment.token, release)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -165,15 +167,17 @@ class _Run:
             progress.say(f"waiting {wait:.0f} s: somebody may still read slot {slot}")
             await sleep(wait)
         # Whom we cannot do without stops us as soon as that is known.
-        entries, written = [entry for entry in delta.write if entry.kind != "dir"], Written()
+        entries, written = [entry for entry in delta.write if entry.kind != "dir"], WrittenParts()
         async with deployment.verifying(slot, entries, written):
             filling = self._fill(slot, delta, entries, written, fresh=base is None)
-            await together([filling, deployment.crew.muster()])
+            await together([filling, deployment.participants.muster()])
         return delta
 
-    async def _fill(self, slot: Slot, delta: Delta, entries: Sequence[Entry], written: Written, *, fresh: bool) -> None:
+    async def _fill(
+        self, slot: Slot, delta: Delta, entries: Sequence[Entry], written: WrittenParts, *, fresh: bool
+    ) -> None:
         root, progress = os.fsencode(self.order.source), self.deployment.progress
-        publisher, token = self.deployment.crew.publisher, self.deployment.token
+        publisher, token = self.deployment.participants.publisher, self.deployment.token
         with progress.phase(
             "writing",
             f"writing {len(delta.write)} of {len(self.manifest.entries)} files and removing {delta.gone}"

@@ -1,8 +1,10 @@
 """The manifest of a content directory, read by a process of its own.
 
-To load what speaks SSH and to reach the minions takes a publish about as long as to hash ten thousand files, and both
-want a processor: so they go side by side. ``python -m publisher.reading SOURCE [SHARED...]`` prints the manifest, or
-what cannot be published and why, and ends with 3 then. It ends, too, when its stdin does: with whoever waits for it.
+Loading the SSH library and reaching the minions takes a publish about as long as hashing ten thousand files. Both need
+a processor, so they run in parallel.
+
+``python -m publisher.reading SOURCE [SHARED...]`` prints the manifest. If something cannot be published, it prints what
+and why, and exits with 3. It also exits when its stdin is closed, so it ends with the process that waits for it.
 """
 
 from __future__ import annotations
@@ -74,7 +76,7 @@ class Reading:
 
 def main(source: str, *shared: str) -> int:
     """Print the manifest of ``source``; 0, or 3 with the reasons instead."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # who is interrupted is whoever waits, and ends us
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the process that waits is interrupted, and ends this one
     threading.Thread(target=_end_with_stdin, daemon=True).start()
     try:
         said, status = scan.read(Path(source), shared=shared).text, 0

@@ -8,10 +8,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from publisher.crew import assemble
+from publisher.confirmation import NOBODY, Confirmation
 from publisher.deployment import deploying
 from publisher.history import Record
-from publisher.jury import NOBODY, Jury
+from publisher.participants import assemble
 from publisher.progress import Progress
 from publisher.remote import Place, PublishError
 from publisher.slots import SLOTS, Flip, SiteState, Slot, Unchanged, decide
@@ -36,17 +36,17 @@ class Switch:
 
 
 async def roll_back(
-    minions: Sequence[Minion], place: Place, *, jury: Jury, to: str | None, progress: Progress
+    minions: Sequence[Minion], place: Place, *, confirmation: Confirmation, to: str | None, progress: Progress
 ) -> Switch:
     """Make the release ``to`` live, or the previous one; proven as a publish is, and undone where it cannot be.
 
     Raises UnavailableError, PublishError, ConnectError.
     """
     began = time.monotonic()
-    async with assemble(minions, place, jury=jury, turn=to or "", say=progress.say) as crew:
-        publisher = crew.publisher
+    async with assemble(minions, place, confirmation=confirmation, turn=to or "", say=progress.say) as participants:
+        publisher = participants.publisher
         choose(await publisher.state(), to)  # before anything is touched, the lock included
-        async with deploying(crew, progress) as deployment:
+        async with deploying(participants, progress) as deployment:
             state = deployment.state
             slot = choose(state, to)
             manifest = await publisher.manifest(slot)
@@ -58,7 +58,7 @@ async def roll_back(
     return Switch(
         record=record,
         publisher=publisher.minion.name,
-        verified_by=crew.verified,
+        verified_by=participants.verified,
         seconds=round(time.monotonic() - began, 2),
     )
 
@@ -68,8 +68,8 @@ async def switch_of(minions: Sequence[Minion], place: Place, *, to: str | None) 
 
     Raises UnavailableError, PublishError, ConnectError.
     """
-    async with assemble(minions, place, jury=NOBODY, turn=to or "") as crew:
-        state = await crew.publisher.state()
+    async with assemble(minions, place, confirmation=NOBODY, turn=to or "") as participants:
+        state = await participants.publisher.state()
     return state, choose(state, to)
 
 
@@ -82,8 +82,8 @@ def available(state: SiteState) -> list[tuple[Slot, str]]:
 
 def damaged(state: SiteState) -> list[tuple[Slot, str]]:
     """The slots that name a release and do not hold it whole."""
-    told = [(slot, state.told.get(slot)) for slot in SLOTS if state.releases.get(slot) is None]
-    return [(slot, release) for slot, release in told if release is not None]
+    named = [(slot, state.named.get(slot)) for slot in SLOTS if state.releases.get(slot) is None]
+    return [(slot, release) for slot, release in named if release is not None]
 
 
 def choose(state: SiteState, to: str | None) -> Slot:
@@ -92,12 +92,12 @@ def choose(state: SiteState, to: str | None) -> Slot:
     remedy = f"can be gone to at once: {there}; any other one is published with its content (`pulumi up`)"
     if to is None:
         if state.previous is None:
-            raise UnavailableError(f"there is no previous release; {remedy}")
+            raise UnavailableError(f"the site does not have a previous release; {remedy}")
         if state.releases[state.previous] is None:
             raise UnavailableError(f"the previous release, in slot {state.previous}, is {_NOT_WHOLE}; {remedy}")
         return state.previous
     if not _RELEASE.fullmatch(to):
-        raise UnavailableError(f"'{to}' is no release: one has 12 hex digits, as 8a749ea8c427; {remedy}")
+        raise UnavailableError(f"'{to}' is not a release: one has 12 hex digits, as 8a749ea8c427; {remedy}")
     match decide(state, to):
         case Unchanged(slot=slot):
             raise UnavailableError(f"release {to} is live already, in slot {slot}; {remedy}")

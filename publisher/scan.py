@@ -21,7 +21,7 @@ from publisher.manifest import RESERVED, ContentChangedError, Entry, Manifest, M
 from publisher.source import located, opened, read_file, read_link, unreadable
 
 _READERS = min(8, (os.cpu_count() or 1) * 2)
-_PAUSES = (0.2, 1.0)  # before looking again at content that changed while it was read
+_PAUSES = (0.2, 1.0)  # before content that changed during the read is read again
 #: A path that cannot be published, and the reason.
 _Flaw = tuple[bytes, str]
 _SORTS = {

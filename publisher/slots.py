@@ -13,12 +13,13 @@ SLOTS: Final[tuple[Slot, ...]] = ("a", "b", "c")
 
 @dataclass(frozen=True, kw_only=True)
 class SiteState:
-    """A site's slots as its volume tells them.
+    """A site's slots, as publish.sh reads them from the volume.
 
-    ``live`` is what `html` links to, ``previous`` what was live before that; ``releases`` gives the release
-    that each slot holds whole, None for a slot that is absent or incomplete, and ``told`` the one that it names itself,
-    whole or not; ``since`` the second at which what is in each slot last went live, and ``left`` the one at which that
-    was undone, 0 for never, by the clock that says ``now``.
+    - ``live`` is the slot that `html` links to, ``previous`` the one that was live before.
+    - ``releases`` has the release that each slot holds; None if the slot is absent or incomplete.
+    - ``named`` has the release that the slot itself names, complete or not.
+    - ``since`` is the second when a slot's release last went live, ``left`` the second when that was undone; 0 means
+      never. Both are times of the clock that shows ``now``.
     """
 
     live: Slot | None
@@ -26,7 +27,7 @@ class SiteState:
     releases: Mapping[Slot, str | None]
     since: Mapping[Slot, int]
     now: int
-    told: Mapping[Slot, str | None] = field(default_factory=dict)
+    named: Mapping[Slot, str | None] = field(default_factory=dict)
     left: Mapping[Slot, int] = field(default_factory=dict)
 
     @classmethod
@@ -39,7 +40,7 @@ class SiteState:
             releases={slot: raw["slots"].get(slot) for slot in SLOTS},
             since={slot: raw["since"].get(slot, 0) for slot in SLOTS},
             now=int(raw["now"]),
-            told={slot: raw["told"].get(slot) for slot in SLOTS},
+            named={slot: raw["told"].get(slot) for slot in SLOTS},
             left={slot: raw["left"].get(slot, 0) for slot in SLOTS},
         )
 
@@ -54,9 +55,9 @@ class SiteState:
         return None if self.live is None else self.releases[self.live]
 
     @property
-    def told_live(self) -> str | None:
+    def named_live(self) -> str | None:
         """The release that is live by its own word, whole or not; None for nothing."""
-        return None if self.live is None else self.releases[self.live] or self.told.get(self.live)
+        return None if self.live is None else self.releases[self.live] or self.named.get(self.live)
 
     def to_wait(self, slot: Slot, grace: float) -> float:
         """How many seconds must pass until ``slot``, neither live nor previous, was retired ``grace`` ago.

@@ -72,7 +72,7 @@ def changed(root: bytes, path: bytes) -> ContentChangedError:
     """The error that says that ``path`` did not stay as it was."""
     return ContentChangedError(
         f"{escape(located(root, path))} changed while it was read; run again when nothing writes to the content,"
-        " or name what is no content in .publishignore"
+        " or name what is not content in .publishignore"
     )
 
 

@@ -20,11 +20,11 @@ Moved = Callable[[int, int], None]
 
 @dataclass(frozen=True, kw_only=True)
 class TarStream:
-    """The tar archive of ``entries`` below ``root``, in chunks; ``moved(files, bytes)`` is told of each step.
+    """The tar archive of ``entries`` below ``root``, in chunks; each step calls ``moved(files, bytes)``.
 
-    What is not what its entry says is in ``changed`` once the stream has ended. The archive is well-formed all the
-    same, but has no such entry or one with other content: so whoever unpacks it comes to an end, and can then be sent
-    these entries again. Raises ManifestError when a file cannot be read.
+    At the end of the stream, ``changed`` has the entries whose files differ from them. The archive is well-formed,
+    but lacks such an entry or has other content for it. So it can be unpacked to its end, and these entries can be sent
+    again. Raises ManifestError if a file cannot be read.
     """
 
     root: bytes

@@ -11,11 +11,11 @@ from publisher.parallel import in_batches, in_parts, together
 from publisher.remote import PublishError, RemoteSite
 from publisher.slots import Slot
 from publisher.stream import Moved
-from publisher.written import Written
+from publisher.written_parts import WrittenParts
 
 #: For so long a mount may answer from its caches (attributes and names: 1 s by default).
 SETTLE_SECONDS = 5.0
-#: So many hash side by side on a minion.
+#: How many processes hash in parallel on a minion.
 READERS = 4
 _RETRY_SECONDS = 0.25
 
@@ -25,12 +25,12 @@ async def verify_files(
 ) -> None:
     """Prove that a minion reads ``entries``, files and links, of the slot with the right digests. Raises PublishError.
 
-    ``moved(files, bytes)`` is told of those that are.
+    Each batch that is right calls ``moved(files, bytes)``.
     """
     await together(_prove(site, slot, part, moved) for part in in_parts(entries, READERS))
 
 
-async def verify_written(site: RemoteSite, slot: Slot, written: Written, *, moved: Moved) -> None:
+async def verify_written(site: RemoteSite, slot: Slot, written: WrittenParts, *, moved: Moved) -> None:
     """Prove the same of what is written to the slot, each part as soon as it is there; done when all is."""
     parts, turn = aiter(written), asyncio.Lock()
 
@@ -56,7 +56,7 @@ async def _prove(site: RemoteSite, slot: Slot, waiting: Sequence[Entry], moved: 
         waiting = [entry for entry in waiting if seen.get(entry.path) != entry.digest]
         if not waiting:
             return
-        # From the first look on: to read much may take longer than any cache lasts.
+        # It begins with the first read, because reading much may take longer than any cache lasts.
         until = until or time.monotonic() + SETTLE_SECONDS
         if time.monotonic() > until:
             raise PublishError(_differs(site, slot, waiting, seen))

@@ -38,7 +38,7 @@ def _entries(raw: object, *place: str) -> list[tuple[Place, Any]]:
 
 
 def _twice(which: str, values: Iterable[tuple[Place, object, object]]) -> Iterator[Finding]:
-    """A finding for every (place, identity, value) whose identity came before; only texts are looked at."""
+    """A finding for every (place, identity, value) whose identity came before. Only texts are compared."""
     first: dict[object, Place] = {}
     for place, identity, value in values:
         if isinstance(value, str) and (before := first.setdefault(identity, place)) != place:

@@ -98,7 +98,7 @@ def findings(error: ValidationError) -> Iterator[Finding]:
     for entry in error.errors(include_url=False):
         place, kind, value, context = entry["loc"], entry["type"], entry["input"], entry.get("ctx", {})
         is_key = place[-1:] == ("[key]",)
-        # A default that depends on a refused value is no mistake, nor a list that lacks its refused items.
+        # These are not mistakes: a default that depends on a refused value, and a list without its refused items.
         not_asked = kind == "default_factory_not_called"
         not_short = kind == "too_short" and len(value) >= context["min_length"]
         if not (not_asked or not_short):
@@ -113,7 +113,7 @@ class Spot(NamedTuple):
 
 
 def spot(model: type[BaseModel], place: Place, *, is_key: bool = False) -> Spot:
-    """Look up ``place`` in ``model``; ``is_key`` asks for the rule of a mapping's keys, not of its values."""
+    """Find ``place`` in ``model``; ``is_key`` asks for the rule of a mapping's keys, not of its values."""
     here = Spot(model, None)
     for part in place:
         here = _inside(here.type, part, is_key=is_key)
@@ -142,14 +142,14 @@ def _spot(annotation: object, metadata: Iterable[object]) -> Spot:
 
 
 def names(model: object) -> list[str]:
-    """The keys of a model as users write them; none when ``model`` is no model."""
+    """The keys of a model as users write them; none if ``model`` is not a model."""
     if not (isinstance(model, type) and issubclass(model, BaseModel)):
         return []
     return [field_.alias or name for name, field_ in model.model_fields.items()]
 
 
 def key(place: Place) -> str:
-    """``minions[3].hostKey``; a part that is no plain word is quoted and shortened."""
+    """``minions[3].hostKey``; a part that is not a plain word is quoted and shortened."""
     return "".join(_part(part) for part in place).removeprefix(".")
 
 

@@ -104,7 +104,7 @@ Cidr = Annotated[
         "[0-9A-Fa-f.:]+/[0-9]{1,3}",
         flaw=forms.cidr,
         reasons={
-            "address": "it is no range of IPv4 or IPv6 addresses",
+            "address": "it is not a range of IPv4 or IPv6 addresses",
             "bits": "the address has bits beyond its BITS; write the range's first address",
         },
     ),

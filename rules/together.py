@@ -25,7 +25,7 @@ _M = TypeVar("_M", bound=BaseModel)
 
 
 def in_config(raw: Mapping[str, object], *, secret_env: object) -> Iterator[Finding]:
-    """What does not go together in a stack's configuration; of ``secret_env`` only the names are looked at."""
+    """What does not go together in a stack's configuration. Only the names in ``secret_env`` are checked."""
     if service := _section(Service, raw.get("service")):
         yield from _service(service)
     if php := _section(Php, raw.get("php")):
@@ -40,7 +40,7 @@ def in_config(raw: Mapping[str, object], *, secret_env: object) -> Iterator[Find
 
 
 def in_farm(raw: Mapping[str, object], *, minions: int) -> Iterator[Finding]:
-    """What does not go together with an inventory of so many minions."""
+    """What does not go together with an inventory of ``minions`` minions."""
     php = _section(Php, raw.get("php"))
     if php and php.value.host_port is not None and minions < 2 * php.value.replicas:
         context = {"replicas": php.value.replicas, "needed": 2 * php.value.replicas, "there": minions}

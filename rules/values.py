@@ -275,7 +275,7 @@ PrivateKey = Annotated[
         flaw=forms.private_key,
         reasons={
             "public": "it is a public key",
-            "form": "it does not look like a private key, or has lost its line breaks",
+            "form": "it is not a private key, or has lost its line breaks",
             "passphrase": "it has a passphrase, which nobody can type here; put it into an ssh-agent instead",
             "base64": "what is between its first and last line is not base64",
             "damaged": "it is cut short or damaged",

@@ -39,10 +39,10 @@ survey_site() { # sets $what and, seen from the mount, $root (what is served) an
                 "say which of the two is served: run it with --docroot html or --docroot site" ;;
         esac
     elif [ ! -e "$site" ]; then
-        [ -d ".$site.adopting/slots/a" ] || nothing "there is no $mount/$site"
+        [ -d ".$site.adopting/slots/a" ] || nothing "$mount/$site does not exist"
         what='cut'
     elif [ ! -d "$site" ]; then
-        fail "$mount/$site is no directory" "move it away, then publish"
+        fail "$mount/$site is not a directory" "move it away, then publish"
     elif [ -L "$site/html" ]; then
         case $(readlink "$site/html") in
             slots/[abc]) nothing "$mount/$site/html is the publisher's" ;;
@@ -57,7 +57,7 @@ survey_site() { # sets $what and, seen from the mount, $root (what is served) an
         what=site
     fi
     case $asked:$what in
-        html:site) fail "$mount/$site/html is no directory" "say --docroot site, or what is served now" ;;
+        html:site) fail "$mount/$site/html is not a directory" "say --docroot site, or what is served now" ;;
         *:site) work=.$site.adopting root=$site ;;
     esac
     [ -e "$site" ] || work=.$site.adopting
@@ -182,12 +182,12 @@ main() {
     asked=$6
     shift 6
     trap 'unexpected $?' EXIT
-    case $site in '' | . | .. | */*) fail "'$site' is no directory name" "correct content.site" ;; esac
-    case $asked in auto | html | site) ;; *) fail "'$asked' is no docroot" "this is a mistake of the caller" ;; esac
+    case $site in '' | . | .. | */*) fail "'$site' is not a directory name" "correct content.site" ;; esac
+    case $asked in auto | html | site) ;; *) fail "'$asked' is not a docroot" "this is a mistake of the caller" ;; esac
     case $verb in
         survey | list | leaving | finish) "$verb" "$@" </dev/null ;;
         digests | hold | take) "$verb" "$@" ;;
-        *) fail "'$verb' is no verb of adopt.sh" "this is a mistake of the caller" ;;
+        *) fail "'$verb' is not a verb of adopt.sh" "this is a mistake of the caller" ;;
     esac
 }
 

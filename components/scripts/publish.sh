@@ -9,7 +9,7 @@
 # changes both what is live and what is the previous release. `slots/releases.log` has a line of JSON for each such flip.
 #
 #   state                          one line of JSON: live, previous, what each slot holds, whether the site is ours
-#   glance                         the same, but by each slot's own word for what it holds: quick, and no proof
+#   glance                         the same, but it trusts what each slot says it holds: quick, and not a proof
 #   log                            the release log, the oldest line first
 #   manifest SLOT                  the slot's manifest
 #   live                           one line of JSON: what this minion sees through `html`
@@ -24,7 +24,7 @@
 #   release TOKEN SLOT RELEASE NOTE  stdin: the manifest; `commit`, then `flip`
 #   unflip TOKEN SLOT|- NOTE       points `html` back (-: removes it), as if the flip had not been; gives the log's line,
 #                                  or nothing when it had not been
-#   distrust TOKEN SLOT            what is in the slot is no whole release from now on
+#   distrust TOKEN SLOT            what is in the slot is not a whole release from now on
 #   remove TOKEN RELEASE           deletes slots and link, only while RELEASE is live, or ends a removal that was cut off
 #
 # NOTE is an object of JSON on one line: what the log is to say besides what is known here.
@@ -38,7 +38,7 @@ PROBE_SECONDS=10 # how long a mount may take to answer at all
 HANDOVER_SECONDS=3 # how long a deployment that is over may take to let go of the lock
 ENDING_SECONDS=30 # how long the writers of a deployment that was cut off may take to end
 STALE_SECONDS=1.1 # how long a mount may answer from what it knows of names and attributes (FUSE: 1 s by default), and a bit
-LOG_LINES=200 # the log keeps so many
+LOG_LINES=200 # the log keeps at most this many
 BUSY=75
 known='' # SLOT RELEASE: a slot that was seen to hold its release whole
 
@@ -89,11 +89,11 @@ enter_mount() {
 
 enter_site() {
     enter_mount
-    # Whoever looked at a directory in the second in which another client gave its name to another one goes on seeing the
-    # old, as long as he looks (GlusterFS 10.3 with md-cache and upcalls: minutes). Listing the parent ends that.
+    # A client that read a directory in the second in which another client replaced it keeps reading the old one (GlusterFS
+    # 10.3 with md-cache and upcalls: for minutes). Listing the parent ends that.
     ls -f . >/dev/null
     [ ! -L "$site" ] || fail "$mount/$site is a symbolic link" "give content.site the name of a directory"
-    [ -d "$site" ] || fail "there is no directory $mount/$site" "publish the site first"
+    [ -d "$site" ] || fail "directory $mount/$site does not exist" "publish the site first"
     cd -- "./$site"
     find_live
     [ ! -L slots ] || fail "$mount/$site/slots is a symbolic link" "move it away; the publisher makes a directory"
@@ -132,7 +132,7 @@ release_of() { # SLOT: the release that the slot holds whole, '' when it is abse
     fi
 }
 
-holds() { # SLOT RELEASE: whether the slot holds it whole; looked at once, for nobody else writes while we hold the lock
+holds() { # SLOT RELEASE: whether the slot holds it whole; checked once, because nobody else writes while we hold the lock
     [ "$known" != "$1 $2" ] || return 0
     [ "$(release_of "$1")" = "$2" ] && known="$1 $2"
 }
@@ -155,7 +155,7 @@ told_by() { # SLOT: the release that the slot itself names, whole or not
 }
 
 known_slot() { # SLOT
-    case $1 in [abc]) ;; *) fail "'$1' is no slot" "this is a mistake of the caller" ;; esac
+    case $1 in [abc]) ;; *) fail "'$1' is not a slot" "this is a mistake of the caller" ;; esac
 }
 
 glance() {
@@ -238,14 +238,14 @@ link_digests() { # SLOT
 paths() { # SLOT
     known_slot "$1"
     enter_site
-    enter_slot "$1" || fail "there is no slot $1 in $mount/$site" "check this minion's mount, then run again"
+    enter_slot "$1" || fail "slot $1 of $mount/$site does not exist" "check this minion's mount, then run again"
     find . -mindepth 1 ! -type d -printf '%y %P\0'
 }
 
 # --- The lock ---
 # flock(1) on a file of the volume holds between all minions, is inherited by children and ends with the last process
 # that has it, or with the machine (measured on GlusterFS 10.3). `lock` is held by the deployment, through a process
-# that ends with its connection and then ends its writers. Those share `writers`: whoever comes next waits for the last.
+# that ends with its connection and then ends its writers. Those share `writers`: the next deployment waits for the last.
 
 hold() { # TOKEN HOLDER SECONDS
     enter_mount
@@ -264,7 +264,7 @@ keep_lock() { # TOKEN HOLDER SECONDS COMMAND: in the directory that is the site'
         "wait until it has ended, then run again"
     [ /proc/self/fd/9 -ef slots/lock ] || fail "$mount/$site was removed by the deployment before this one" "run again"
     see_what_others_did
-    # To the bricks, or a volume that takes no more would look like a lock that was lost.
+    # It syncs to the bricks. Otherwise a full volume would seem to be a lost lock.
     said=$(printf '%s since %s, %s, through %s\n' "$1" "$(date -u +%Y-%m-%dT%H:%M:%SZ)" "$2" "$minion" |
         dd of=slots/lock conv=fsync status=none 2>&1) ||
         fail "cannot write to $mount/$site: ${said##*: }" "see that the volume has space and its quorum, then run again"
@@ -295,7 +295,7 @@ end_writers() { # all that are on this minion: while we hold the lock they can o
         process=${descriptor#/proc/}
         set -- "$@" "${process%%/*}"
     done 2>/dev/null
-    # At once: one that outlives its tar, be it for a moment, tells of a failure that was none.
+    # All at once: a process that outlives its tar would report a failure that was none.
     kill -KILL "$@" 2>/dev/null || :
     lock -w "$ENDING_SECONDS" 7 || fail "writers to $mount/$site do not end" "see what hangs there, then run again"
 }
@@ -347,7 +347,7 @@ begin() { # TOKEN SLOT fresh|delta
     write_as "$1"
     next_slot "$2"
     rm -f "slots/$2.manifest" "slots/$2.before" # what will be in it was never live
-    # -v: whoever waits sees that something moves.
+    # -v shows the progress.
     case $3 in
         fresh)
             rm -rfv -- "slots/$2" "slots/$2.adopted"
@@ -415,7 +415,7 @@ log() {
 }
 
 record() { # SLOT|- NOTE: makes the new log
-    case $2 in '{"'*'}') ;; *) fail "'$2' is no note for the log" "this is a mistake of the caller" ;; esac
+    case $2 in '{"'*'}') ;; *) fail "'$2' is not a note for the log" "this is a mistake of the caller" ;; esac
     to=${1#-}
     find_log
     [ "$log" = slots/releases.log ] || mv -fT "$log" slots/releases.log
@@ -522,7 +522,7 @@ remove() { # TOKEN RELEASE
         echo '{"removed": false}'
         return
     fi
-    { echo "$2" >slots/removing; } 2>/dev/null || : # a full volume is no reason to keep what fills it
+    { echo "$2" >slots/removing; } 2>/dev/null || : # a full volume must not keep the site from being removed
     rm -f html .html.new
     mv -T slots "slots.removed.$1"
     rm -rfv slots.removed.*
@@ -550,11 +550,11 @@ main() {
     site=$5
     shift 5
     trap 'unexpected $?' EXIT
-    case $site in '' | . | .. | */*) fail "'$site' is no directory name" "correct content.site" ;; esac
+    case $site in '' | . | .. | */*) fail "'$site' is not a directory name" "correct content.site" ;; esac
     case $verb in
         state | glance | log | manifest | live | paths | distrust | remove | flip | unflip) "$verb" "$@" </dev/null ;;
         digests | link_digests | hold | begin | extract | commit | release) "$verb" "$@" ;;
-        *) fail "'$verb' is no verb of publish.sh" "this is a mistake of the caller" ;;
+        *) fail "'$verb' is not a verb of publish.sh" "this is a mistake of the caller" ;;
     esac
 }
 

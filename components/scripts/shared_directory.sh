@@ -3,8 +3,7 @@
 #
 #   shared_directory.sh PUBLISH VERB MINION MOUNT VOLUME NAME [ARG...]
 #
-# PUBLISH is the text of publish.sh, whose functions are used here: what is mounted is looked at in one way. The
-# directory is MOUNT/NAME.
+# PUBLISH is the text of publish.sh, whose functions check the mount here too. The directory is MOUNT/NAME.
 #
 #   make UID GID MODE    makes it, or has the one that is there belong to UID and GID with MODE; what is in it stays
 #   remove               deletes it with all that is in it
@@ -21,12 +20,12 @@ enter_directory() { # into the mount; what is called so there must be ours to to
     if [ -L "$site/html" ] || [ -d "$site/slots" ]; then
         fail "$mount/$site is a published site" "give the shared directory another name"
     fi
-    [ ! -e "$site" ] || [ -d "$site" ] || fail "$mount/$site is no directory" "move it away, or choose another name"
+    [ ! -e "$site" ] || [ -d "$site" ] || fail "$mount/$site is not a directory" "move it away, or choose another name"
 }
 
 make() { # UID GID MODE
-    case $1$2 in '' | *[!0-9]*) fail "'$1:$2' are no numbers of owner and group" "this is a mistake of the caller" ;; esac
-    case $3 in '' | *[!0-7]*) fail "'$3' is no mode" "this is a mistake of the caller" ;; esac
+    case $1$2 in '' | *[!0-9]*) fail "'$1:$2' are not the numbers of an owner and a group" "this is a mistake of the caller" ;; esac
+    case $3 in '' | *[!0-7]*) fail "'$3' is not a mode" "this is a mistake of the caller" ;; esac
     enter_directory
     made=false
     if [ ! -e "$site" ]; then
@@ -71,10 +70,10 @@ main() {
     site=$5
     shift 5
     trap 'unexpected $?' EXIT
-    case $site in '' | .* | */*) fail "'$site' is no directory name" "correct shared.name" ;; esac
+    case $site in '' | .* | */*) fail "'$site' is not a directory name" "correct shared.name" ;; esac
     case $verb in
         make | remove) "$verb" "$@" </dev/null ;;
-        *) fail "'$verb' is no verb of shared_directory.sh" "this is a mistake of the caller" ;;
+        *) fail "'$verb' is not a verb of shared_directory.sh" "this is a mistake of the caller" ;;
     esac
 }
 

@@ -1,4 +1,4 @@
-"""Puts the programs that the Pulumi CLI needs where it looks for them: the official ones if they are here, or ours."""
+"""Installs the programs that the Pulumi CLI needs where it finds them: the official ones if they are here, or ours."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def install(pulumi_home: Path, bin_dir: Path, python: Path) -> list[str]:
     """
     named = os.environ.get(VARIABLE, "")
     if named and not Path(named).is_dir():
-        raise LabError(f"{VARIABLE}={named} is no directory", "name a directory with the programs, or unset it")
+        raise LabError(f"{VARIABLE}={named} is not a directory", "name a directory with the programs, or unset it")
     lines = []
     for program in PROGRAMS:
         (bin_dir / program.file).unlink(missing_ok=True)

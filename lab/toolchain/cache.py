@@ -1,9 +1,9 @@
-"""The cache of built things: one directory an artefact, complete or not there at all.
+"""The cache of built things: one directory for each artefact, complete or absent.
 
     ${XDG_CACHE_HOME:-~/.cache}/glusterfarm/<name>-<version>-<key>/
 
-It lies outside every checkout and is shared by all of them. The key is a digest over everything that
-determines the result, so a directory that is there never has to be looked into.
+It lies outside every checkout, and all checkouts share it. The key is a digest over everything that determines
+the result, so a directory that exists never has to be checked.
 """
 
 from __future__ import annotations
@@ -89,12 +89,12 @@ def ensure(artefact: Artefact, steps: Steps) -> Path:
 
 def _build(artefact: Artefact, step: Step) -> None:
     temporary = Path(tempfile.mkdtemp(dir=cache_dir(), prefix=_temporary_prefix(artefact.name)))
-    # What is built here may become a machine's root: not for the eyes of whoever runs this alone.
+    # What is built here may become a machine's root, so it must be readable for every user.
     umask = os.umask(0o022)
     try:
         temporary.chmod(0o755)
         artefact.build(temporary, step)
-        # A rename may reach the disk before the files do: after a power cut the entry would look whole.
+        # A rename may reach the disk before the files do: after a power cut the entry would seem complete.
         os.sync()
         temporary.rename(artefact.path)
     except BaseException:

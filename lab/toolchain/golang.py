@@ -63,7 +63,7 @@ def version_of(go: Path) -> Version | None:
 
 
 def _go_env(go: Path, variable: str, environment: Mapping[str, str]) -> str:
-    """What `go env` says of a variable; its warnings, on stderr, are no part of it. Raises LabError."""
+    """What `go env` says of a variable, without its warnings on stderr. Raises LabError."""
     try:
         done = subprocess.run(
             [go, "env", variable], capture_output=True, text=True, env={**os.environ, **environment}, check=False
@@ -111,7 +111,7 @@ def _pip(python: Path) -> list[str]:
 
 
 def refusal() -> str:
-    """Why no usable Go can be had here; "" when one is there or, as far as can be told, installable."""
+    """Why no usable Go can be had here; "" if one is installed or, as far as is known, can be."""
     if on_path() or from_pypi().present():
         return ""
     found = shutil.which("go", path=search_path())

@@ -79,7 +79,7 @@ def options(parser: argparse.ArgumentParser) -> None:
     verdict.set_defaults(module="ops.ci.reporting", function="verdict")
 
     for its in (outdated, issue):
-        its.add_argument("--stacks", required=True, metavar="JSON", help="the stacks, as `ops ci stacks` told them")
+        its.add_argument("--stacks", required=True, metavar="JSON", help="the stacks, as `ops ci stacks` printed them")
     for its in (comment, outdated, gate):
         its.add_argument("--number", type=_number, metavar="N", help="the pull request (default: the event's)")
     for its in (comment, outdated, issue):

@@ -8,13 +8,13 @@ import os
 import sys
 
 from ops.ci.event import PullRequest, output
-from ops.ci.touched import changed_since, stacks, touched
+from ops.ci.stack_sources import changed_since, stacks, touched
 
 _BASE = "name the commit to compare with, as --base origin/main, or use --all"
 
 
 def run(options: argparse.Namespace) -> int:
-    """Tell which stacks; give the exit status. Raises OpsError."""
+    """Print the stacks; return the exit status. Raises OpsError."""
     every = stacks()
     if options.all:
         chosen = [it.name for it in every if not it.lab]

@@ -31,7 +31,7 @@ def run(options: argparse.Namespace) -> int:
         raise OpsError(f"{report.file} is not deployed: {reasons}")
     program = shutil.which("pulumi")
     if program is None:
-        raise OpsError("there is no pulumi on PATH; install it")
+        raise OpsError("pulumi is not on PATH; install it")
     with lent(report.config.kubernetes.kubeconfig):
         environment = {
             "PULUMI_PARALLEL": str(report.minions + _BESIDE),
@@ -47,7 +47,7 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _ended(argv: list[str], environment: Mapping[str, str]) -> int:
-    """Run it to its end, which it comes to by itself when told to stop: killed, it would leave the stack locked."""
+    """Run it to its end. Asked to stop, it ends by itself; killed, it would leave the stack locked."""
     process = subprocess.Popen(argv, env=dict(environment), stdin=subprocess.DEVNULL)
     with _handed_on(process):
         return process.wait()
@@ -77,5 +77,5 @@ def _outputs(argv: list[str]) -> Mapping[str, Any]:
 
 
 def _summary(stack: str, outputs: Mapping[str, Any]) -> str:
-    told = [f"- {name}: {code(str(outputs[name]))}" for name in ("url", "release") if outputs.get(name)]
-    return "\n".join([f"### Deployed: stack {code(stack)}", "", *told])
+    lines = [f"- {name}: {code(str(outputs[name]))}" for name in ("url", "release") if outputs.get(name)]
+    return "\n".join([f"### Deployed: stack {code(stack)}", "", *lines])

@@ -1,6 +1,6 @@
-"""``python -m ops ci drift``: what of one stack is not as its state says, as a file for the job that may write issues.
+"""``python -m ops ci drift``: how one stack differs from its state, as a file for the job that may write issues.
 
-Two looks: `ops drift` at the minions and their nodes, and a refresh that is only previewed at what is in the cluster.
+There are two checks: `ops drift` for the minions and their nodes, and a refresh, only previewed, for the cluster.
 """
 
 from __future__ import annotations
@@ -36,8 +36,8 @@ DRIFT: Final = (sys.executable, "-m", "ops", "drift")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Look:
-    """One look: how many findings, and the Markdown that tells them; or why nothing could be seen (``failed``)."""
+class DriftCheck:
+    """One check: the number of findings, and their Markdown; or why it was not possible (``failed``)."""
 
     title: str
     findings: int = 0
@@ -46,18 +46,18 @@ class Look:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Look, and write the file; give the exit status: 1 where not all is well. Raises OpsError."""
+    """Check, and write the file; return the exit status: 1 if something is wrong. Raises OpsError."""
     scrub = Scrub.of(os.environ)
     config = report_of(options.stack).config
     with lent(None if config is None else config.kubernetes.kubeconfig):
-        looks = (_minions(options.stack, scrub), _cluster(options.stack, scrub))
-    head = Section(head=f"## {_verdict(looks)}: stack {code(options.stack)}")
-    text = fit([head, *_told(looks)], _LIMIT)
-    drifted = any(it.findings or it.failed for it in looks)
-    told = {"stack": options.stack, "drift": drifted, "markdown": text}
+        checks = (_minions(options.stack, scrub), _cluster(options.stack, scrub))
+    head = Section(head=f"## {_verdict(checks)}: stack {code(options.stack)}")
+    text = fit([head, *_sections(checks)], _LIMIT)
+    drifted = any(it.findings or it.failed for it in checks)
+    entry = {"stack": options.stack, "drift": drifted, "markdown": text}
     try:
         Path(options.output).mkdir(parents=True, exist_ok=True)
-        (Path(options.output) / "drift.json").write_text(json.dumps(told) + "\n", encoding="utf-8")
+        (Path(options.output) / "drift.json").write_text(json.dumps(entry) + "\n", encoding="utf-8")
     except OSError as error:
         raise OpsError(f"--output {options.output!a} cannot be written: {error.strerror}") from None
     summary(os.environ, text)
@@ -65,23 +65,23 @@ def run(options: argparse.Namespace) -> int:
     return 1 if drifted else 0
 
 
-def _verdict(looks: Sequence[Look]) -> str:
-    count = sum(it.findings for it in looks)
-    unseen = "not everything could be looked at" if any(it.failed for it in looks) else ""
+def _verdict(checks: Sequence[DriftCheck]) -> str:
+    count = sum(it.findings for it in checks)
+    unseen = "not everything could be checked" if any(it.failed for it in checks) else ""
     words = ", ".join(it for it in (number(count, "finding") if count else "", unseen) if it) or "no drift"
     return words[0].upper() + words[1:]
 
 
-def _told(looks: Sequence[Look]) -> Iterator[Section]:
-    for it in looks:
+def _sections(checks: Sequence[DriftCheck]) -> Iterator[Section]:
+    for it in checks:
         if it.failed:
-            yield Section(head=f"### {it.title}: could not look\n", items=[fenced(it.failed.split("\n"))])
+            yield Section(head=f"### {it.title}: could not check\n", items=[fenced(it.failed.split("\n"))])
         elif it.findings:
             yield Section(head=f"### {it.title}")
             yield from it.sections
 
 
-def _minions(stack: str, scrub: Scrub) -> Look:
+def _minions(stack: str, scrub: Scrub) -> DriftCheck:
     """What `ops drift` finds."""
     title = "Minions and their nodes"
     argv = [*DRIFT, "--stack", stack, "--json"]
@@ -91,9 +91,9 @@ def _minions(stack: str, scrub: Scrub) -> Look:
     except (ValueError, KeyError, TypeError):
         found = None
     if not isinstance(found, list):
-        return Look(title=title, failed=scrub.text(done.stderr.strip() or f"exit status {done.returncode}"))
+        return DriftCheck(title=title, failed=scrub.text(done.stderr.strip() or f"exit status {done.returncode}"))
     lines = [_line(it, scrub) for it in found]
-    return Look(
+    return DriftCheck(
         title=title,
         findings=len(lines),
         sections=(Section(head="", items=[f"- {it}" for it in lines], unit="findings"),),
@@ -101,24 +101,25 @@ def _minions(stack: str, scrub: Scrub) -> Look:
 
 
 def _line(finding: Any, scrub: Scrub) -> str:
-    told = {key: scrub.text(str(value)) for key, value in finding.items()} if isinstance(finding, dict) else {}
-    who = code(told["minion"], widest=100) if told.get("minion") else f"the {shared(told.get('what', ''))}"
-    what, found, wanted, remedy = (code(told.get(key, "")) for key in ("what", "found", "wanted", "remedy"))
+    entry = {key: scrub.text(str(value)) for key, value in finding.items()} if isinstance(finding, dict) else {}
+    who = code(entry["minion"], widest=100) if entry.get("minion") else f"the {shared(entry.get('what', ''))}"
+    what, found, wanted, remedy = (code(entry.get(key, "")) for key in ("what", "found", "wanted", "remedy"))
     return f"{who}: {what}: found {found}, wanted {wanted}. {remedy}"
 
 
-def _cluster(stack: str, scrub: Scrub) -> Look:
+def _cluster(stack: str, scrub: Scrub) -> DriftCheck:
     """What a refresh would take into the state."""
     title = "In the cluster"
     status, out, err = asyncio.run(Pulumi(stack=stack, environment=dict(os.environ)).refreshed())
     try:
         preview = parse(out, scrub=scrub, failed=err if status else None)
     except OpsError as error:
-        return Look(title=title, failed=str(error))
+        return DriftCheck(title=title, failed=str(error))
     if preview.errors:
-        return Look(title=title, failed="\n".join(f"{it.about}: {it.message}".lstrip(": ") for it in preview.errors))
+        lines = (f"{it.about}: {it.message}".lstrip(": ") for it in preview.errors)
+        return DriftCheck(title=title, failed="\n".join(lines))
     block = fenced(raw_lines(preview.steps), "diff").split("\n")
-    return Look(
+    return DriftCheck(
         title=title,
         findings=len(preview.steps),
         sections=(

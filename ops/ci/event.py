@@ -33,7 +33,7 @@ class PullRequest:
                 if re.fullmatch("[0-9a-f]{40,64}", base) and re.fullmatch("[0-9a-f]{40,64}", head):
                     return cls(number=number, base=base, head=head)
         if not path:
-            raise OpsError(f"there is no event (GITHUB_EVENT_PATH is not set): outside of GitHub Actions {otherwise}")
+            raise OpsError(f"GITHUB_EVENT_PATH is not set; outside of GitHub Actions {otherwise}")
         raise OpsError(f"the event (GITHUB_EVENT_PATH) is not about a pull request; in such a workflow {otherwise}")
 
 

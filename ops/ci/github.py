@@ -56,9 +56,11 @@ class GitHub:
         url = environment.get("GITHUB_API_URL") or "https://api.github.com"
         repository, token = environment.get("GITHUB_REPOSITORY", ""), environment.get("GITHUB_TOKEN", "")
         if not re.match("https?://", url):
-            raise OpsError(f"GITHUB_API_URL: {url!a} is no address of a web server; for example https://api.github.com")
+            raise OpsError(
+                f"GITHUB_API_URL: {url!a} is not the address of a web server; for example https://api.github.com"
+            )
         if not re.fullmatch(r"[\w.-]+/[\w.-]+", repository, re.ASCII):
-            raise OpsError(f"GITHUB_REPOSITORY: {repository!a} is no repository; it must be OWNER/NAME")
+            raise OpsError(f"GITHUB_REPOSITORY: {repository!a} is not a repository; it must be OWNER/NAME")
         if not re.fullmatch("[!-~]+", token):
             raise OpsError("GITHUB_TOKEN holds no token; give the step `env: GITHUB_TOKEN: ${{ github.token }}`")
         return cls(url=url.rstrip("/"), repository=repository, token=token)
@@ -128,10 +130,10 @@ class _TryAgainError(Exception):
 
 def _refused(what: str, status: int, headers: Message, said: bytes) -> None:
     try:
-        told = json.loads(said)
+        answer = json.loads(said)
     except ValueError:
-        told = None
-    message = plain(str(told.get("message", "")), _WIDEST) if isinstance(told, dict) else ""
+        answer = None
+    message = plain(str(answer.get("message", "")), _WIDEST) if isinstance(answer, dict) else ""
     reason = f"{status}{f': {message}' if message else ''}"
     after = headers.get("Retry-After", "")
     # A secondary rate limit is a 403 that says when to come again.
@@ -142,6 +144,6 @@ def _refused(what: str, status: int, headers: Message, said: bytes) -> None:
         301: "the repository has moved: name it as it is now",
         401: "the token is no longer good, or is for another server",
         403: "the job's `permissions` do not allow it",
-        404: "there is no such thing, or the job's `permissions` do not show it",
+        404: "it does not exist, or the job's `permissions` do not show it",
     }.get(status, "")
     raise OpsError(f"GitHub: {what}: {reason}{f'; {remedy}' if remedy else ''}")

@@ -35,7 +35,7 @@ def mark_of(text: str) -> str:
     """The mark at the end of ``text``. Raises OpsError."""
     last = text.rstrip().rpartition("\n")[2]
     if not _MARK.fullmatch(last):
-        raise OpsError("its last line is no mark (<!-- glusterfarm ... -->), by which it would be found again")
+        raise OpsError("its last line is not a mark (<!-- glusterfarm ... -->), by which it would be found again")
     return last
 
 
@@ -75,8 +75,8 @@ def put_issue(github: GitHub, title: str, text: str, *, wanted: bool, author: st
             else Posted(done="unchanged", url="")
         )
     change = {"title": title, "body": text} | ({} if wanted else {"state": "closed", "state_reason": "completed"})
-    told = github.ask("PATCH", f"/issues/{int(found['number'])}", change)
-    return _posted("updated" if wanted else "closed", told)
+    answer = github.ask("PATCH", f"/issues/{int(found['number'])}", change)
+    return _posted("updated" if wanted else "closed", answer)
 
 
 def _fits(text: str) -> None:

@@ -31,7 +31,7 @@ def run(options: argparse.Namespace) -> int:
     base: str = options.base or (request.base if request else "")
     scrub = Scrub.of(os.environ)
     config = report_of(options.stack).config
-    # Of a stack file with mistakes the preview itself tells them.
+    # If the stack file has mistakes, the preview itself reports them.
     with lent(None if config is None else config.kubernetes.kubeconfig):
         made = _made(options.stack, base, scrub)
     text = _with_foot(made, request)
@@ -48,7 +48,7 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _made(stack: str, base: str, scrub: Scrub) -> Made:
-    """The preview; where there could be none, one that failed: the reviewer is told why as well."""
+    """The preview. If it was not possible, a failed one, so that the reviewer reads the reason too."""
     try:
         return make(stack, base=base, scrub=scrub)
     except OpsError as error:

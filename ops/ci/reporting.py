@@ -42,16 +42,16 @@ def outdated(options: argparse.Namespace) -> int:
 
 def gate(options: argparse.Namespace) -> int:
     """Say whether the preview may pass, asking for the pull request's labels as they are now. Raises OpsError."""
-    told = _object(options.file)
+    answer = _object(options.file)
     try:
-        shut = gate_of(told, "")
+        shut = gate_of(answer, "")
     except OpsError as error:
         raise OpsError(f"{options.file}: {error}") from None
     labels: list[str] = []
     if shut.subjects:
         number = options.number or PullRequest.of(os.environ, otherwise=_NUMBER).number
         labels = [str(it.get("name", "")) for it in GitHub.of(os.environ).all(f"/issues/{number}/labels")]
-    asked = gate_of(told, lifted(flag=False, label=options.allow_label, labels=labels))
+    asked = gate_of(answer, lifted(flag=False, label=options.allow_label, labels=labels))
     line = asked.line(f"label the pull request {options.allow_label!a}")
     print(line if asked.passes else _error(line))
     return 0 if asked.passes else 1
@@ -67,21 +67,21 @@ def verdict(options: argparse.Namespace) -> int:
     bad = [f"{name} {result}" for name, result in results.items() if result not in {"success", "skipped"}]
     if not bad and results.get("stacks") != "success":
         bad = [
-            "there is no preview: a pull request from a fork is handed no credentials; who trusts it pushes the branch"
-            " to this repository"
+            "a preview was not made: a pull request from a fork does not get credentials; if you trust it, push the"
+            " branch to this repository"
         ]
     print("\n".join(map(_error, bad)) if bad else "passed")
     return 1 if bad else 0
 
 
 def issue(options: argparse.Namespace) -> int:
-    """Have one open issue where any stack has drift or was not looked at, none where none has. Raises OpsError."""
-    told = [_drift(Path(options.directory), stack) for stack in _stacks(options.stacks)]
-    told.sort(key=lambda it: not it["drift"])
+    """Keep one issue open while a stack has drift or was not checked; else close it. Raises OpsError."""
+    answer = [_drift(Path(options.directory), stack) for stack in _stacks(options.stacks)]
+    answer.sort(key=lambda it: not it["drift"])
     url = run_url(os.environ)
     foot = f"Found by [this run]({url}).\n\n" if url else ""
-    text = "\n\n".join([*(it["markdown"] for it in told), f"{foot}{_ISSUE_MARK}"])
-    wanted = any(it["drift"] for it in told)
+    text = "\n\n".join([*(it["markdown"] for it in answer), f"{foot}{_ISSUE_MARK}"])
+    wanted = any(it["drift"] for it in answer)
     posted = put_issue(GitHub.of(os.environ), _TITLE, text, wanted=wanted, author=options.author)
     print(_said("issue", posted))
     return 1 if wanted else 0
@@ -93,19 +93,19 @@ def _stacks(text: str) -> list[str]:
     except ValueError:
         stacks = None
     if not isinstance(stacks, list) or not all(isinstance(it, str) and re.fullmatch(r"[\w.-]+", it) for it in stacks):
-        raise OpsError(f"--stacks: {text!a} is no JSON list of stacks")
+        raise OpsError(f"--stacks: {text!a} is not a JSON list of stacks")
     return stacks
 
 
 def _drift(directory: Path, stack: str) -> Mapping[str, Any]:
-    """What was seen of one stack; that its job wrote nothing is told too."""
+    """What the job of one stack found; also that it wrote nothing."""
     path = directory / f"drift-{stack}" / "drift.json"
     if not path.exists():
-        return {"drift": True, "markdown": f"## Not looked at: stack `{stack}`\n\nIts job failed; its log says why."}
-    told = _object(str(path))
-    if not (isinstance(told.get("markdown"), str) and isinstance(told.get("drift"), bool)):
+        return {"drift": True, "markdown": f"## Not checked: stack `{stack}`\n\nIts job failed; its log says why."}
+    answer = _object(str(path))
+    if not (isinstance(answer.get("markdown"), str) and isinstance(answer.get("drift"), bool)):
         raise OpsError(f"{path}: it is not what `python -m ops ci drift` writes")
-    return told
+    return answer
 
 
 def _said(what: str, posted: Posted) -> str:

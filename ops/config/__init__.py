@@ -13,8 +13,8 @@ def options(parser: argparse.ArgumentParser) -> None:
     actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
     checking = actions.add_parser(
         "check",
-        help="tell every mistake in the stack files and their inventories",
-        description="Tell every mistake in the stack files and their inventories. Nothing is decrypted or asked.",
+        help="report every mistake in the stack files and their inventories",
+        description="Report every mistake in the stack files and their inventories. Nothing is decrypted or asked.",
         epilog="Exit status: 0 all are right, 1 mistakes, 2 no such stack file.",
     )
     checking.add_argument(

@@ -54,9 +54,9 @@ def _chosen(wanted: Sequence[str]) -> list[str]:
     wanted = [_named(it) for it in wanted]
     for stack in wanted:
         if not stack_file.stack_file(stack).exists():
-            raise OpsError(f"there is no {stack_file.stack_file(stack)} here{known_stacks()}")
+            raise OpsError(f"{stack_file.stack_file(stack)} does not exist here{known_stacks()}")
     if not there:
-        raise OpsError("there is no Pulumi.STACK.yaml here; run this in the project's directory")
+        raise OpsError("this directory has no Pulumi.STACK.yaml; run this in the project's directory")
     return list(dict.fromkeys(wanted)) or there
 
 
@@ -73,11 +73,11 @@ def _named(text: str) -> str:
 def _with_content(reports: Sequence[StackReport]) -> list[StackReport]:
     """And what is inside the content directories, each read once: the program reads them too, and it takes a while."""
     flaws = {site: _content_flaws(site) for site in {it.site for it in reports if it.site}}
-    key, told = f"{stack_file.project()}:content.source", []
+    key, completed = f"{stack_file.project()}:content.source", []
     for it in reports:
         wrong = [Mistake(key=key, what=flaw, file=it.file) for flaw in (flaws[it.site] if it.site else ())]
-        told.append(replace(it, config=None, minions=None, mistakes=(*it.mistakes, *wrong)) if wrong else it)
-    return told
+        completed.append(replace(it, config=None, minions=None, mistakes=(*it.mistakes, *wrong)) if wrong else it)
+    return completed
 
 
 def _content_flaws(site: SiteFiles) -> tuple[str, ...]:
@@ -90,7 +90,7 @@ def _content_flaws(site: SiteFiles) -> tuple[str, ...]:
 
 
 def report_of(stack: str) -> StackReport:
-    """Check one stack's file, its inventory and its content directory. Raises OpsError where there is no project."""
+    """Check one stack's file, its inventory and its content directory. Raises OpsError without a Pulumi.yaml."""
     project, path = stack_file.project(), stack_file.stack_file(stack)
     configured = stack_file.read(path, project)
     key = f"{project}:{_KEY}"
@@ -144,9 +144,10 @@ def _is_secret(name: str, value: str) -> bool:
 
 
 def _of_each(found: Iterable[Mistake], plain: Sequence[str]) -> Iterator[Mistake]:
-    """With a mistake for each secret in plain text: the program, which is handed all in one, cannot tell which.
+    """Replace the one mistake about secrets in plain text by one for each secret.
 
-    Where what should be a mapping is none there are no names, and the one mistake stays.
+    The program gets them all in one value and does not know which is in plain text. If the value is not a mapping, it
+    has no names, and the one mistake stays.
     """
     for it in found:
         if it.kind != "plain_env" or not plain:

@@ -1,7 +1,7 @@
 """``python -m ops config schema``: JSON Schemas of the stack files and the inventories, made from the models.
 
-Editors complete and check by them what people write; the program itself never reads them. They tell apart what a
-schema can: names, types, forms, ranges. What takes two values or a look at the disk, ``config check`` tells.
+Editors use them to complete and check what you write; the program itself never reads them. They check names, types,
+forms and ranges. ``config check`` also checks what takes two values or the disk.
 """
 
 from __future__ import annotations
@@ -122,8 +122,8 @@ def _inner(field: FieldInfo) -> str:
     default = field.get_default()
     if field.is_required():
         return f"{field.alias} (required)"
-    told = default if isinstance(default, str) else json.dumps(default) if isinstance(default, bool | int) else ""
-    return f"{field.alias} ({told})" if told else str(field.alias)
+    shown = default if isinstance(default, str) else json.dumps(default) if isinstance(default, bool | int) else ""
+    return f"{field.alias} ({shown})" if shown else str(field.alias)
 
 
 def _text(schema: Callable[[], dict[str, Any]]) -> Callable[[], str]:

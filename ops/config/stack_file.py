@@ -1,8 +1,8 @@
 """``Pulumi.<stack>.yaml`` as the Pulumi CLI reads it, as far as it can be read without a key to its secrets.
 
-How keys and values become the texts that a program gets is from the CLI's own source (v3.259): a key without a
-namespace is the project's, ``a:config:b`` is ``a:b``, whatever is no text is JSON, and a value is a secret when
-``secure: TEXT`` stands anywhere in it.
+The CLI's own source (v3.259) says how keys and values become the texts that a program gets. A key without a namespace
+is the project's, and ``a:config:b`` is ``a:b``. A value that is not text is JSON. A value is a secret if it has
+``secure: TEXT`` anywhere inside.
 """
 
 from __future__ import annotations
@@ -72,7 +72,7 @@ class SiteFiles:
 
 
 def stack_file(stack: str) -> Path:
-    """Where the CLI looks for the configuration of ``stack``, which may be ORGANIZATION/PROJECT/STACK."""
+    """Where the CLI reads the configuration of ``stack``, which may be ORGANIZATION/PROJECT/STACK."""
     return Path(f"Pulumi.{stack.rpartition('/')[2]}.yaml")
 
 
@@ -85,7 +85,7 @@ def project() -> str:
     match raw:
         case {"name": str(name)}:
             return name
-    raise OpsError(f"there is no {PROJECT_FILE} with a name here; run this in the project's directory")
+    raise OpsError(f"this directory has no {PROJECT_FILE} with a name; run this in the project's directory")
 
 
 def read(path: Path, project: str) -> Configured:
@@ -95,8 +95,8 @@ def read(path: Path, project: str) -> Configured:
     except files.UnreadableError as error:
         found_none = replace(unreadable(str(path), error), file=str(path))
         return Configured(config=None, secret=frozenset(), mistakes=(found_none,))
-    raw, told = strict_yaml.read(text, ambiguous=strict_yaml.AMBIGUOUS)
-    troubles = [it for it in told if not _may_be_number(it, project)]
+    raw, found_in_text = strict_yaml.read(text, ambiguous=strict_yaml.AMBIGUOUS)
+    troubles = [it for it in found_in_text if not _may_be_number(it, project)]
     _, found = validate(StackFile, {} if raw is None else raw)
     astray = _astray(raw, found)
     found = [it for it in found if it.place not in {(key,) for key in astray}]

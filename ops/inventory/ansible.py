@@ -13,8 +13,8 @@ from ops.errors import OpsError
 from ops.inventory import ansible_config, ansible_programs
 from ops.inventory.ansible_config import AnsibleConfig
 from ops.inventory.ansible_variables import ARGUMENTS, HOST, KEY_FILE, NODE, PORT, USER, Variables
+from ops.inventory.source_machines import InventorySource, SourceMachine, listed
 from ops.inventory.ssh_options import Jump
-from ops.inventory.told import InventorySource, SourceMachine, listed
 from rules.rule import shown
 
 #: kubespray's group of the machines that run pods, now and before its release 2.16.
@@ -39,7 +39,7 @@ _NEEDLESS: Final = (
 def read(path: Path, *, group: str | None) -> InventorySource:
     """Ask Ansible for the machines of ``group`` (None: kubespray's). Raises OpsError."""
     if not path.exists():
-        raise OpsError(f"there is no {path}; name an Ansible inventory: a file, a directory or a program")
+        raise OpsError(f"{path} does not exist; name an Ansible inventory: a file, a directory or a program")
     if "," in str(path.absolute()):
         raise OpsError(f"{path} has a comma in its path, which Ansible takes for a list of hosts; name it otherwise")
     source = InventorySource(name=f"the Ansible inventory {path}")

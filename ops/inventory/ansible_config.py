@@ -42,9 +42,9 @@ class Setting:
 
 @dataclass(frozen=True, kw_only=True)
 class AnsibleConfig:
-    """``variables`` of every host by their names, the names that are no inventory's (``ignored``), and the ``file``.
+    """``variables`` of every host by name, the names that an inventory does not have (``ignored``), and the ``file``.
 
-    ``is_unreadable``: there is a configuration, but this Ansible does not print it.
+    ``is_unreadable``: a configuration exists, but this Ansible does not print it.
     """
 
     file: Path | None = None

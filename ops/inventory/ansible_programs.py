@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from ops.errors import OpsError
 from ops.finding import plain
-from ops.inventory.told import listed
+from ops.inventory.source_machines import listed
 
 _SECONDS: Final = 300
 _LONGEST_REASON: Final = 300
@@ -51,7 +51,7 @@ def list_hosts(path: Path, *, ignored: Sequence[str]) -> dict[str, Any]:
 
 
 def dump_settings() -> list[Any] | None:
-    """What `ansible-config dump` prints of the settings that are no defaults; None if it cannot. Raises OpsError."""
+    """What `ansible-config dump` prints of changed settings; None if it cannot. Raises OpsError."""
     done = run("ansible-config", "dump", "--only-changed", "--format", "json", "--type", "all")
     found = _parsed(done.stdout) if done.returncode == 0 else None
     return found if isinstance(found, list) else None
@@ -82,7 +82,7 @@ def _program(name: str) -> str:
     beside = str(Path(sys.executable).parent)
     program = shutil.which(name) or shutil.which(name, path=beside)
     if program is None:
-        raise OpsError(f"there is no {name} on PATH; install it: {_INSTALL}")
+        raise OpsError(f"{name} is not on PATH; install it: {_INSTALL}")
     return program
 
 

@@ -10,8 +10,8 @@ from typing import Any, Final
 
 from ops.inventory import ssh_options
 from ops.inventory.ansible_config import AnsibleConfig
+from ops.inventory.source_machines import InventorySource
 from ops.inventory.ssh_options import SshOptions, UnreadableOptionsError
-from ops.inventory.told import InventorySource
 from rules.rule import shown
 from settings import Mistake
 
@@ -77,13 +77,13 @@ class Variables:
                     return None
                 return value or None
             case {"__ansible_vault": _}:
-                self.wrong(names, "the value is encrypted (Ansible Vault); say it in plain text, it is no secret")
+                self.wrong(names, "the value is encrypted (Ansible Vault); write it in plain text, it is not a secret")
             case int() if not isinstance(value, bool):
                 return str(value)
             case None:
                 pass
             case _:
-                self.wrong(names, "the value is no text; correct it")
+                self.wrong(names, "the value is not text; correct it")
         return None
 
     def number(self, names: Sequence[str]) -> int | None:
@@ -93,7 +93,7 @@ class Variables:
             return None
         if text.isascii() and text.isdigit() and len(text) <= len("65535"):
             return int(text)
-        self.wrong(names, f"{shown(text)} is no port; for example 22")
+        self.wrong(names, f"{shown(text)} is not a port; for example 22")
         return None
 
     def host(self) -> str:

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from connectors.cluster import Cluster, ClusterError
 from ops.errors import OpsError
-from ops.inventory.told import InventorySource, SourceMachine, listed
+from ops.inventory.source_machines import InventorySource, SourceMachine, listed
 from rules.rule import shown
 from settings import Mistake
 

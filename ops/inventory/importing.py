@@ -14,11 +14,11 @@ from ops.config import stack_file
 from ops.errors import OpsError
 from ops.finding import plain
 from ops.inventory import ansible, from_cluster, ssh_options
-from ops.inventory.chosen import add_inventory_options, chosen_inventory, cluster_of
 from ops.inventory.inventory_file import InventoryFile
 from ops.inventory.merge import Change, Defaults, merge
+from ops.inventory.source_machines import InventorySource, listed
 from ops.inventory.ssh_options import Jump, UnreadableOptionsError
-from ops.inventory.told import InventorySource, listed
+from ops.inventory.target_file import add_inventory_options, chosen_inventory, cluster_of
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,7 +60,7 @@ def options(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Import and tell; give the exit status. Raises OpsError."""
+    """Import, and print what changed; return the exit status. Raises OpsError."""
     path = chosen_inventory(options)
     defaults = Defaults(user=options.user, bastion=_jump(options.bastion))
     file = InventoryFile.read(path, new=True)
@@ -160,8 +160,8 @@ def _object(report: ImportReport) -> dict[str, Any]:
 
 def _text(report: ImportReport) -> Iterator[str]:
     counts = {kind: sum(it.kind == kind for it in report.changes) for kind in ("added", "removed", "changed")}
-    told = ", ".join(f"{count} {kind}" for kind, count in counts.items() if count)
-    verdict = f"{'written' if report.written else 'not written'}: {told}" if report.changes else "nothing changed"
+    changed = ", ".join(f"{count} {kind}" for kind, count in counts.items() if count)
+    verdict = f"{'written' if report.written else 'not written'}: {changed}" if report.changes else "nothing changed"
     yield f"{report.path}: {verdict}; {report.minions} minion{'' if report.minions == 1 else 's'}"
     yield from (f"  {plain(it.line())}" for it in report.changes)
     for text, whose in report.notes:

@@ -26,7 +26,7 @@ from ruamel.yaml.tag import Tag
 
 from ops.errors import OpsError
 from ops.inventory import trailing
-from ops.inventory.told import lacks_key
+from ops.inventory.source_machines import lacks_key
 from rules import files, strict_yaml
 from rules.editors import INVENTORY_SCHEMA, modeline
 from rules.rule import Finding
@@ -84,12 +84,12 @@ class InventoryFile:
 
     @property
     def minions(self) -> list[dict[str, Any]]:
-        """The minions' entries, to be looked at only."""
+        """The minions' entries, for reading only."""
         return list(self._raw["minions"])
 
     @property
     def machines(self) -> list[dict[str, Any]]:
-        """All entries, of minions and others, to be looked at only."""
+        """All entries, of minions and others, for reading only."""
         return [*self._raw["minions"], *(self._raw.get("others") or [])]
 
     def add(self, entry: Mapping[str, Any]) -> None:

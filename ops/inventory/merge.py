@@ -1,4 +1,4 @@
-"""What a source tells, brought into an inventory file: what it does not say stays as the file has it."""
+"""Merges what a source has into an inventory file. What the source does not have stays as it is in the file."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from ops.inventory.inventory_file import InventoryFile
+from ops.inventory.source_machines import SourceMachine, plain_jump
 from ops.inventory.ssh_options import Jump
-from ops.inventory.told import SourceMachine, plain_jump
 
 _DEFAULTS: Final[Mapping[str, Any]] = {"port": 22, "user": "root"}
 #: Of bastions, by where they listen.
@@ -27,10 +27,10 @@ class Change:
         """The change on one line."""
         sign = {"added": "+", "removed": "-", "changed": "~"}[self.kind]
         if self.kind == "changed":
-            told = (f"{key} {_shown(now)} (was {_shown(was)})" for key, (now, was) in self.keys.items())
+            changes = (f"{key} {_shown(now)} (was {_shown(was)})" for key, (now, was) in self.keys.items())
         else:
-            told = (f"{key} {_shown(now if was is None else was)}" for key, (now, was) in self.keys.items())
-        return f"{sign} {self.minion}: {', '.join(told)}"
+            changes = (f"{key} {_shown(now if was is None else was)}" for key, (now, was) in self.keys.items())
+        return f"{sign} {self.minion}: {', '.join(changes)}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,7 +42,7 @@ class Defaults:
 
 
 def merge(file: InventoryFile, machines: Sequence[SourceMachine], defaults: Defaults) -> tuple[Change, ...]:
-    """Make the minions of ``file`` those that were told, by name or else by node; give what changed, in its order."""
+    """Make the minions of ``file`` those of the source, by name or else by node; return what changed, in its order."""
     places = _places(file, machines)
     keys_known = {address(it): it["hostKey"] for it in _bastions(file) if "hostKey" in it}
     changes = list[Change]()

@@ -11,10 +11,10 @@ from typing import Any, Final
 
 from ops.errors import OpsError
 from ops.finding import plain
-from ops.inventory.chosen import add_inventory_options, chosen_inventory
 from ops.inventory.inventory_file import InventoryFile
-from ops.inventory.look_at_keys import KeyResult, SshHost, look, machines_of
-from ops.inventory.told import listed
+from ops.inventory.key_scan import KeyResult, SshHost, ask_keys, machines_of
+from ops.inventory.source_machines import listed
+from ops.inventory.target_file import add_inventory_options, chosen_inventory
 
 _SIGNS: Final = {
     "new": "+",
@@ -26,7 +26,7 @@ _SIGNS: Final = {
     "down": "-",
 }
 _COMPARE: Final = (
-    "compare every new fingerprint with what the machine itself shows, on its console or from whoever made it:"
+    "compare every new fingerprint with the machine's own, on its console or from the person who installed it:"
     " `ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub`"
 )
 
@@ -47,25 +47,25 @@ def options(parser: argparse.ArgumentParser) -> None:
     parser.epilog = (
         "Machines behind a bastion are asked through it, with the same key as `pulumi up`, once the bastion's own key"
         " has been pinned by an earlier scan. Exit status: 0 every machine shows the key that is pinned; 1 some do"
-        " not, or were not reached, or with --check have none pinned; 2 could not look."
+        " not, or were not reached, or with --check have none pinned; 2 could not check."
     )
 
 
 def run(options: argparse.Namespace) -> int:
-    """Ask, pin, tell; give the exit status. Raises OpsError."""
+    """Ask for the keys, pin them, print them; return the exit status. Raises OpsError."""
     file = InventoryFile.read(chosen_inventory(options), new=False)
     machines = machines_of(file)
     known = {name for it in machines for name in (it.name, it.host if it.is_bastion else it.name)}
     if strange := [name for name in options.replace if name not in known]:
         raise OpsError(f"--replace {listed(strange)}: {file.path} has no such minion or bastion")
-    seen = asyncio.run(look(machines, replace=frozenset(options.replace)))
+    seen = asyncio.run(ask_keys(machines, replace=frozenset(options.replace)))
     _pin(file, seen)
     file.text()  # refused before anything is said
     written = file.changed and not options.check
     if written:
         file.write()
-    told = _object(file, seen, written=written)
-    print(json.dumps(told) if options.json else "\n".join(_text(file, seen, written=written)))
+    result = _object(file, seen, written=written)
+    print(json.dumps(result) if options.json else "\n".join(_text(file, seen, written=written)))
     right = ("same", "down") if options.check else ("same", "down", "new", "replaced")
     return 0 if all(it.outcome in right and (it.key or it.machine.pinned) for it in seen) else 1
 

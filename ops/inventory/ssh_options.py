@@ -147,7 +147,7 @@ def _destination(text: str) -> Jump:
 
 def _port(text: str) -> int:
     if not (text.isascii() and text.isdigit()) or len(text) > len("65535"):
-        raise UnreadableOptionsError("the port of the machine to go through is no number")
+        raise UnreadableOptionsError("the port of the machine to go through is not a number")
     return int(text)
 
 

@@ -49,8 +49,8 @@ class Made:
         steps = [{"op": it.op, "urn": it.urn, "paths": it.paths, "replaceReasons": it.reasons} for it in facts.steps]
         others = [it.urn for it in facts.others]
         plain = {key: value for key, value in asdict(facts).items() if key not in {"steps", "others"}}
-        told = {**plain, "diffs": None if self.diffs is None else [asdict(it) for it in self.diffs], "gate": gate}
-        return {**_camel(told), "counts": facts.counts, "others": others, "steps": steps}
+        complete = {**plain, "diffs": None if self.diffs is None else [asdict(it) for it in self.diffs], "gate": gate}
+        return {**_camel(complete), "counts": facts.counts, "others": others, "steps": steps}
 
 
 def options(parser: argparse.ArgumentParser) -> None:
@@ -93,7 +93,7 @@ def options(parser: argparse.ArgumentParser) -> None:
     )
     parser.epilog = (
         "Exit status: 0 previewed, 1 the preview failed or the gate is shut (the comment is printed all the same),"
-        " 2 could not look. What the comment means: docs/pull-requests.md."
+        " 2 could not check. What the comment means: docs/pull-requests.md."
     )
 
 
@@ -123,7 +123,7 @@ def run(options: argparse.Namespace) -> int:
 def make(stack: str | None, *, against: str | None = None, base: str | None = None, scrub: Scrub | None = None) -> Made:
     """Run a preview of ``stack``, or read the one in the file ``against``; ``base`` is a commit. Raises OpsError.
 
-    ``scrub`` knows the secrets of this process, where the environment alone does not tell them.
+    ``scrub`` knows the secrets of this process, which the environment alone may not show.
     """
     scrub = scrub or Scrub.of(os.environ)
     commit = Base.of(base) if base else None

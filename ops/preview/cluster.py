@@ -23,7 +23,7 @@ _CONTAINER: Final = {
     "volumeMounts": "volume mounts",
     "lifecycle": "stop hook",
 }
-#: They follow from other fields, or are told as the count of pods. The name is made anew with every controller.
+#: They follow from other fields, or are shown as the number of pods. Every controller gets a new name.
 _FOLLOW: Final = (
     ("spec", "replicas"),
     ("metadata", "annotations", "pulumi.com/waitFor"),

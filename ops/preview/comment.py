@@ -88,22 +88,22 @@ def _message(it: Diagnostic) -> str:
     return f"\n{about}{fenced([*lines[:_LINES_OF_A_MESSAGE], *more])}"
 
 
-# --- at a glance -------------------------------------------------------------------------------------------
+# --- the summary -------------------------------------------------------------------------------------------
 
 
 def _glance(facts: Facts) -> Iterator[str]:
     yield f"- **Content**: {_content_at_a_glance(facts)}"
     minions = facts.minions
-    told = [
+    counts = [
         (len(minions.names(Op.CREATE)), "mounted"),
         (len(minions.names(Op.DELETE)), "unmounted"),
         (sum(it.op not in {Op.CREATE, Op.DELETE} for it in minions.changes), "changed"),
     ]
-    some = ", ".join(f"{count} {what}" for count, what in told if count) or "unchanged"
+    some = ", ".join(f"{count} {what}" for count, what in counts if count) or "unchanged"
     total = (
         ""
         if minions.after is None
-        else f" ({number(minions.after, 'minion')}{' afterwards' if told[0][0] + told[1][0] else ''})"
+        else f" ({number(minions.after, 'minion')}{' afterwards' if counts[0][0] + counts[1][0] else ''})"
     )
     yield f"- **Minions**: {some}{total}"
     yield f"- **Pods**: {_pods_at_a_glance(facts)}"
@@ -197,7 +197,7 @@ def _service(facts: Facts) -> Iterator[Section]:
     fields = [f"- {moved(it)}" for it in service.fields]
     fields += [_forced(it) for it in service.forced]
     what = {it.what.partition(".")[0] for it in service.fields}
-    who = "\n\nWhoever uses the old address or port must follow.\n" if what & {"type", "ports"} else "\n"
+    who = "\n\nClients that use the old address or port must change.\n" if what & {"type", "ports"} else "\n"
     yield Section(head=f"### Service: {_DONE[service.op]}{who}", items=fields, unit="fields")
 
 

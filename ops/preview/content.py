@@ -18,7 +18,7 @@ _FILES: Final = ("644", "755")
 #: A line that stands for a directory, as of a large site (publisher/plan.py); it ends in / or /**.
 DIRECTORIES: Final = re.compile(r"^files=\d+ ", re.MULTILINE)
 _BELOW: Final = "**"
-#: What a publish is told of where it publishes to, as a reviewer would call it.
+#: The options that say where a publish goes, and a reviewer's words for them.
 _PLACES: Final = {"--volume": "volume", "--mount-path": "mount path", "--site": "site", "--source": "source"}
 
 
@@ -85,14 +85,13 @@ class Moved:
 
 @dataclass(frozen=True, kw_only=True)
 class PublishChange:
-    """The publish: what happens to it, its files, and ``places`` that it is moved between.
+    """The publish: what happens to it, its files, and the ``places`` that it moves between.
 
-    Of a large site ``directories`` are told and no files, where nobody knew better.
-
-    ``unknown`` are lines of the manifest in a form that this version does not know, with + or - before them. ``source``
-    is the directory that is published, ``inventory`` the path of the inventory, both as the new configuration has them;
-    ``old_inventory`` as the old one had it. ``unfinished`` is the release of a publish that failed, for which the very
-    files that the state has are published again; '' where they are not.
+    - ``directories`` stand for the files of a large site, unless its files are known.
+    - ``unknown`` are lines of the manifest in a form that this version does not know, with + or - before them.
+    - ``source`` is the directory that is published, and ``inventory`` the path of the inventory, both of the new
+      configuration. ``old_inventory`` is the path of the old one.
+    - ``unfinished`` is the release of a failed publish whose files, those in the state, are published again; else ''.
     """
 
     op: Op

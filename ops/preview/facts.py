@@ -59,11 +59,12 @@ class Destructive:
 
 @dataclass(frozen=True, kw_only=True)
 class Facts:
-    """One preview. ``others`` are the changed resources that no other part tells of; ``removal`` says what a destroy
-    does to the content from now on, when that changes.
+    """One preview.
 
-    ``release`` is the one that would be live afterwards, as far as anything that changes names it. ``unasked`` is why
-    nothing was compared with the cluster itself, '' where it was.
+    - ``others`` are the changed resources that no other part covers.
+    - ``removal`` says what a destroy will do to the content, if that changes.
+    - ``release`` is the one that would be live afterwards, if something that changes names it.
+    - ``unasked`` is why nothing was compared with the cluster itself; '' if it was.
     """
 
     project: str
@@ -86,7 +87,7 @@ class Facts:
     unasked: str
 
 
-#: Gives the inventories, given their paths in the old and the new configuration ('' where it is not told).
+#: Returns the inventories for their paths in the old and the new configuration ('' if a path is not known).
 ReadInventories = Callable[[str, str], Inventories]
 
 
@@ -157,7 +158,7 @@ def _ended(step: ResourceStep, minions: Minions) -> Destructive | None:
     if subject is Subject.MOUNT:
         ends = ends or any(it.name == minion and it.moves for it in minions.changes)
     elif subject is Subject.LABEL:
-        # With its mount it is told once.
+        # If its mount changes too, this is shown once.
         ends = ends and not any(it.name == minion and it.op in _ENDS for it in minions.changes)
     elif subject is Subject.PODS:
         # A replaced controller is a roll: the new pods serve before the old ones go.
@@ -204,7 +205,7 @@ def _subject(step: ResourceStep) -> Subject | None:  # noqa: PLR0911 (a line a k
         case "glusterfarm:index:GlusterMount", _:
             return None
         case _, kind if kind.startswith("pulumi:providers:"):
-            return None  # what it provides for is told itself
+            return None  # what it provides for is shown itself
         case "glusterfarm:index:ContentSync", _:
             return None if step.name.endswith("-intent") else Subject.CONTENT  # a note for its publish
         case "glusterfarm:index:SharedDirectories", _:
@@ -222,7 +223,7 @@ def _subject(step: ResourceStep) -> Subject | None:  # noqa: PLR0911 (a line a k
 
 
 def _release(steps: tuple[ResourceStep, ...]) -> str:
-    """The release that the checks are told to look for."""
+    """The release that the checks expect."""
     for step in steps:
         if release := words_of(step.new).get("--release", ""):
             return release

@@ -50,8 +50,8 @@ class Base:
         done = _git("rev-parse", "--verify", "--quiet", "--end-of-options", f"{ref}^{{commit}}")
         if done is None:
             raise OpsError(
-                f"--base {ref!a} is no commit of a git repository here; fetch it (a shallow checkout lacks it),"
-                " or leave --base out: then files are told by their sizes only"
+                f"--base {ref!a} is not a commit of a git repository here; fetch it (a shallow checkout lacks it),"
+                " or leave --base out: then only the sizes of files are shown"
             )
         return cls(commit=done.decode().strip())
 
@@ -66,7 +66,7 @@ def _git(*words: str) -> bytes | None:
             ["git", *words], stdin=subprocess.DEVNULL, capture_output=True, timeout=_GIT_SECONDS, check=False
         )
     except FileNotFoundError:
-        raise OpsError("there is no git on PATH; install it, or leave --base out") from None
+        raise OpsError("git is not on PATH; install it, or leave --base out") from None
     except (OSError, ValueError, subprocess.TimeoutExpired):
         return None
     return done.stdout if done.returncode == 0 else None
@@ -99,7 +99,7 @@ def _diff(change: FileChange, source: str, base: Base, scrub: Scrub) -> FileDiff
     except UnicodeDecodeError:
         texts = []
     if not texts or b"\0" in old + new:
-        return FileDiff(path=path, missing="it is no text")
+        return FileDiff(path=path, missing="it is not text")
     before, after = (_whole(it) for it in texts)
     lines = list(difflib.unified_diff(before, after, lineterm=""))[2:]
     return FileDiff(

@@ -22,7 +22,7 @@ _GIT_SECONDS = 300
 
 
 def whole(base: Base | None, plans: Plans) -> Plans:
-    """``plans`` a line a file, where both sides can be told so; else as they are."""
+    """``plans`` with a line for each file, if both sides are known; else as they are."""
     if base is None or not any(DIRECTORIES.search(it) for it in (plans.old, plans.new)):
         return plans
     with tempfile.TemporaryDirectory() as temporary:
@@ -60,7 +60,7 @@ def _extracted(base: Base, source: str, directory: Path) -> Path | None:
             # Links may lead anywhere: the manifest judges them, nothing follows them here.
             archive.extractall(directory, filter="tar")
     except FileNotFoundError:
-        raise OpsError("there is no git on PATH; install it, or leave --base out") from None
+        raise OpsError("git is not on PATH; install it, or leave --base out") from None
     except (OSError, ValueError, tarfile.TarError, subprocess.TimeoutExpired):
         return None
     return directory

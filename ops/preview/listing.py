@@ -15,13 +15,13 @@ from ops.preview.markdown import code, fenced, folded, html_code
 from ops.preview.steps import Op
 from ops.preview.words import moved, names, number
 
-#: More files than this are told by their directories first.
+#: If there are more files than this, their directories come first.
 _MOST_FILES: Final = 100
 _LINES_OF_A_DIFF: Final = 200
 _KIB: Final = 1024
 _LARGE: Final = (
-    "*Of a large site directories are told. Its files are, too, with a git base (`--base`) and a working tree that hold"
-    " just what is live and what would be published.*"
+    "*A large site is shown by its directories. Its files are shown too if the git base (`--base`) is what is live and"
+    " the working tree is what would be published.*"
 )
 
 

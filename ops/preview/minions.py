@@ -9,13 +9,13 @@ from typing import Any, Final
 from ops.preview.content import Moved
 from ops.preview.differences import ABSENT, at, shown
 from ops.preview.steps import Op, ResourceStep, natural
-from ops.recorded import Mount, mount_of
+from ops.recorded_stack import Mount, mount_of
 from settings import Minion
 
 MOUNTS: Final = "glusterfarm:index:GlusterMount"
 _COMMAND: Final = "command:remote:Command"
 _LABEL: Final = "kubernetes:core/v1:NodePatch"
-#: Fields of a mount that tell which volume is where: another one is another mount, whatever Pulumi calls it.
+#: Fields of a mount that say which volume is where. If one changes, it is another mount, whatever Pulumi calls it.
 _PLACE: Final = ("volume", "path")
 _FIELDS: Final = {
     "volume": "volume",
@@ -30,7 +30,7 @@ _REACHED: Final = ("host", "port", "user", "host_key", "bastion")
 
 @dataclass(frozen=True, kw_only=True)
 class MinionChange:
-    """One minion. ``op`` is what happens to its mount: None when only its label, drain or look changes.
+    """One minion. ``op`` is what happens to its mount: None if only its label, its drain or its check changes.
 
     ``fields`` are what changes of mount and label; ``moves`` says that it is another volume or another path;
     ``unlabelled`` the node that loses its label, or ''.
@@ -54,7 +54,7 @@ class Renamed:
 
 @dataclass(frozen=True, kw_only=True)
 class Minions:
-    """All minions that change, by name, and how many there are before and after (None: not told)."""
+    """All minions that change, by name, and how many there are before and after (None: not known)."""
 
     changes: tuple[MinionChange, ...]
     renamed: tuple[Renamed, ...]
@@ -89,8 +89,8 @@ def minions_of(steps: Iterable[ResourceStep], inventories: Inventories, outputs:
     by_name: dict[str, dict[str, ResourceStep]] = {}
     for step in steps:
         if step.parent_type == MOUNTS:
-            look = "reach" if step.name.endswith("-reach") else "drain"
-            role = {_COMMAND: "mount", _LABEL: "label"}.get(step.type, look)
+            check = "reach" if step.name.endswith("-reach") else "drain"
+            role = {_COMMAND: "mount", _LABEL: "label"}.get(step.type, check)
             by_name.setdefault(_minion(step, role), {})[role] = step
     found = {name: _Of(**by_name[name]) for name in sorted(by_name, key=natural)}
     changes = tuple(_change(name, of, inventories) for name, of in found.items())
@@ -117,7 +117,7 @@ def _change(name: str, of: _Of, inventories: Inventories) -> MinionChange:
         at_removal = of.drain is not None and of.drain.op is Op.UPDATE
         fields += [Moved(what="the drain at its removal", old=None, new=None)] if at_removal else []
         alone = of.reach is not None and of.reach.op is not Op.DELETE and of.mount is None
-        fields += [Moved(what="the look before its mount", old=None, new=None)] if alone else []
+        fields += [Moved(what="the check before its mount", old=None, new=None)] if alone else []
     moved = {_FIELDS[it] for it in _PLACE}
     node = at(of.label.old, "metadata", "name") if of.label else ABSENT
     loses = of.label is not None and of.label.op in {Op.DELETE, Op.REPLACE}

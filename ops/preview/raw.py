@@ -11,12 +11,12 @@ from ops.preview.scrub import ANOTHER, SECRET
 from ops.preview.steps import Op, ResourceStep
 
 _SIGNS: Final = {Op.CREATE: "+", Op.IMPORT: "+", Op.UPDATE: "!", Op.REPLACE: "!", Op.DELETE: "-"}
-#: A value of more lines is told by its differing lines only, of a new or removed one by its first ones.
+#: Of a value with more lines only the differing lines are shown; of a new or removed one only the first lines.
 _LINES: Final = 20
 #: More than this is not compared line by line: it takes long, and nobody reads it.
 _MOST_LINES: Final = 5000
 _WIDEST: Final = 300
-#: A longer text is told by what differs, with this many characters around it.
+#: Of a longer text only what differs is shown, with this many characters around it.
 _LONG: Final = 120
 _CONTEXT: Final = 20
 
@@ -43,7 +43,7 @@ def _joined(found: Iterable[Difference]) -> Iterator[tuple[str, Difference]]:
     """Properties that change alike, as a check's `create` and `update`, once."""
     alike: dict[str, list[Difference]] = {}
     for it in found:
-        # Two secrets look alike and are not.
+        # Two masked secrets are printed alike, but differ.
         plain = isinstance(it.new, str) and not any(mask in it.new for mask in (SECRET, ANOTHER))
         alike.setdefault(f"{it.old!r} {it.new!r}" if plain else it.where, []).append(it)
     for its in alike.values():

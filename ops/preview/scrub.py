@@ -1,7 +1,7 @@
-"""Secrets out of what a preview says: done once, before anything else looks at it.
+"""Removes secrets from what a preview says: once, before anything else reads it.
 
-Pulumi masks what it knows to be secret. What is masked here besides is what was never told to be one: a key in a plain
-setting, a token in a program's error.
+Pulumi masks what it knows to be secret. This also masks what Pulumi does not know: a key in a plain setting, a token in
+a program's error.
 """
 
 from __future__ import annotations

@@ -26,7 +26,7 @@ _ORDER: Final = tuple(
     f"glusterfarm:index:{it}" for it in ("GlusterMount", "ContentSync", "PhpController", "WebService")
 )
 _STACK: Final = "pulumi:pulumi:Stack"
-#: Lines of a program's output that is no JSON, of which the comment on a failure is made.
+#: How many lines of a program's output the comment on a failure has, if the output is not JSON.
 _LINES: Final = 40
 
 
@@ -40,7 +40,7 @@ class Op(StrEnum):
     IMPORT = "import"
 
 
-#: The engine's own words. A replacement is told in up to three steps, of which the last is the deletion of the old one.
+#: The engine's own words. A replacement has at most three steps; the last one deletes the old resource.
 _OPS: Final[Mapping[str, Op | None]] = {
     "create": Op.CREATE,
     "update": Op.UPDATE,
@@ -50,7 +50,7 @@ _OPS: Final[Mapping[str, Op | None]] = {
     "delete-replaced": Op.DELETE,
     "delete": Op.DELETE,
     "import": Op.IMPORT,
-    # They touch the state or look, and nothing else.
+    # They only read, or change the state alone.
     **dict.fromkeys(("same", "read", "read-replacement", "refresh", "discard", "discard-replaced"), None),
     **dict.fromkeys(("remove-pending-replace", "diff", "extend-parameterize"), None),
 }
@@ -82,8 +82,8 @@ class ResourceStep:
         if self.old is None or self.new is None:
             return ()
         found = differences(self.old, self.new)
-        told = {it.path for it in found}
-        hidden = [path for text in self.paths if (path := spelled(text, self.new)) not in told and self._masked(path)]
+        shown = {it.path for it in found}
+        hidden = [path for text in self.paths if (path := spelled(text, self.new)) not in shown and self._masked(path)]
         return (*found, *(Difference(path=path, old=SECRET, new=ANOTHER) for path in hidden))
 
     def _masked(self, path: Path) -> bool:
@@ -159,16 +159,16 @@ class _Digest(BaseModel):
 def parse(text: str, *, scrub: Scrub, failed: str | None = None) -> Preview:
     """The preview that was printed as ``text``, without secrets.
 
-    ``failed``: what the CLI said on stderr when it did not succeed; None when it did, or when nobody knows. Raises
-    OpsError when the text is no preview and says nothing of why.
+    ``failed``: what the CLI said on stderr if it failed; None if it succeeded or that is not known. Raises OpsError if
+    the text is not a preview and does not say why.
     """
     digest, beside = _digest(text)
     beside = "\n".join(it for it in (beside, failed or "") if it.strip())
     if digest is None and failed is None and not re.search(r"^\s*error:", beside, re.MULTILINE):
         raise OpsError(_EMPTY if not text.strip() else _NO_PREVIEW if beside.strip() else f"{_NO_PREVIEW}: {_NEITHER}")
     steps = [] if digest is None else digest.steps
-    told = [] if digest is None else digest.diagnostics
-    errors = [_told(it, scrub) for it in told if it.severity == "error"]
+    entries = [] if digest is None else digest.diagnostics
+    errors = [_diagnostic(it, scrub) for it in entries if it.severity == "error"]
     if not errors and (failed is not None or digest is None):
         errors = [Diagnostic(about="", message=scrub.text(_tail(beside)) or "pulumi failed and did not say why")]
     if len(errors) > 1:
@@ -180,7 +180,7 @@ def parse(text: str, *, scrub: Scrub, failed: str | None = None) -> Preview:
         steps=tuple(_steps(steps, scrub)),
         outputs=next((scrub.value(it.old.outputs or {}) for it in steps if it.old and it.old.type == _STACK), {}),
         errors=tuple(errors),
-        warnings=tuple(_told(it, scrub) for it in told if it.severity == "warning"),
+        warnings=tuple(_diagnostic(it, scrub) for it in entries if it.severity == "warning"),
     )
 
 
@@ -224,7 +224,7 @@ def _tail(text: str) -> str:
     return "\n".join(lines[-_LINES:] if first is None else lines[first : first + _LINES])
 
 
-def _told(it: _Diagnostic, scrub: Scrub) -> Diagnostic:
+def _diagnostic(it: _Diagnostic, scrub: Scrub) -> Diagnostic:
     message = (it.prefix + it.message).strip()
     for word in ("error:", "warning:"):
         message = message.removeprefix(word).strip()
@@ -288,7 +288,7 @@ def _types(urn: str) -> list[str]:
 def _parts(urn: str) -> re.Match[str]:
     match = _URN.fullmatch(urn)
     if match is None:
-        raise OpsError(f"{_NO_PREVIEW}: {urn[:200]!a} is no URN")
+        raise OpsError(f"{_NO_PREVIEW}: {urn[:200]!a} is not a URN")
     return match
 
 
@@ -299,6 +299,6 @@ def _inputs(state: _State | None, scrub: Scrub, urn: str) -> dict[str, Any] | No
     if "glusterfarm:index:ContentSync" in _types(urn) and isinstance(
         manifest := (state.inputs or {}).get("stdin"), str
     ):
-        # Names of files are no secrets, and two that were masked would be taken for one: a way to hide a file.
+        # Names of files are not secrets. If two were masked, they would be taken for one, which could hide a file.
         inputs["stdin"] = manifest
     return inputs

@@ -29,7 +29,7 @@ def number(count: int, one: str, many: str = "") -> str:
 
 
 def moved(it: Moved) -> str:
-    """A setting before and after; a name in ``new`` alone is told after it."""
+    """A setting before and after. Names that only ``new`` has come last."""
     what = it.what if re.fullmatch("[A-Za-z' ,]+", it.what) else code(it.what)
     if it.old is None:
         return f"{what}: {code(it.new)}" if it.new is not None else what
@@ -78,9 +78,7 @@ def _meaning(it: Destructive, facts: Facts) -> str:  # noqa: PLR0911 (a line a c
         case Subject.NAMESPACE:
             return f"Everything in it goes with it. {order}" if replaced else "Everything in it goes with it."
         case Subject.SERVICE:
-            new = (
-                "Its cluster IP, and a load balancer's address, will be others: whoever uses the old ones must follow."
-            )
+            new = "Its cluster IP and a load balancer's address will change: clients that use the old ones must change."
             return f"{order} {new}" if replaced else "**Nothing answers any more**: the site has no address."
         case Subject.PODS:
             return order if replaced and it.deleted_first else "**Nothing serves any more**: no pod is left."

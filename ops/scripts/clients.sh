@@ -16,7 +16,7 @@ ANSWER_SECONDS=10 # for one server
 ALL_SECONDS=30    # until no further one is asked
 
 ask() { # SERVER VOLUME
-    # Its log is /var/log/glusterfs/cli.log otherwise, and this is only to look.
+    # Its log is /var/log/glusterfs/cli.log otherwise, and a check must not write there.
     said=$(timeout -k 2 "$ANSWER_SECONDS" gluster --mode=script --remote-host="$1" --log-file=/dev/null \
         volume status "$2" clients --xml 2>&1)
     case $? in

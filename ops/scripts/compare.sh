@@ -1,12 +1,12 @@
 #!/bin/sh
-# Tells what a recorded gluster_mount.sh would change on this minion, and changes nothing. Runs as root.
+# Reports what a recorded gluster_mount.sh would change on this minion, and changes nothing. Runs as root.
 #
 #   OWNER PRIMARY BACKUPS VOLUME MOUNTPATH OPTIONS MINION GENERATION     as for its verb mount; on stdin the script itself
 #
-# What is wanted is written nowhere but in that script, so its own functions say it: they are taken without its last
-# line, which would run it; `persist` then runs with the three functions exchanged through which alone it writes
-# (put), enables (enable_unit) and starts (bounded). This is no verb of that script because the state holds every byte
-# of that one twice a minion.
+# Only that script knows what is expected, so its own functions say it. They are taken without its last line, which
+# would run it. Then `persist` runs with other versions of the three functions through which it writes (put), enables
+# (enable_unit) and starts (bounded). This is not a verb of that script, because the state holds every byte of that one
+# twice for each minion.
 #
 # Success: exit 0, first the line of its verb status, then a line of JSON about the client, for every file that differs
 # and for every unit. Exit 3: the script on stdin is none that this can ask.
@@ -28,7 +28,7 @@ put() { # FILE TEXT
     [ "$found" != "$2" ] || return 1
     there=false wanted=''
     [ ! -e "$1" ] || there=true
-    # Long ones are told apart, not shown; and what else is in fstab is nobody's business.
+    # Long texts are compared and not shown. Other lines of fstab are not shown either.
     if [ "$1" = /etc/fstab ] || [ "${#2}" -gt 4000 ] || [ "${#found}" -gt 4000 ]; then found=''; else wanted=$2; fi
     printf '{"file":"%s","there":%s,"wanted":"%s","found":"%s"}\n' \
         "$(json "$1")" "$there" "$(json "$wanted")" "$(json "$found")"
@@ -41,7 +41,7 @@ enable_unit() { # UNIT
 }
 
 # Whether servers can be asked from here, and between which addresses the client that do_status found (pid) has its TCP
-# connections: "LOCAL REMOTE", as /proc/net/tcp writes them. By these the servers tell it from their other clients.
+# connections: "LOCAL REMOTE", as /proc/net/tcp writes them. By these the servers identify it among their clients.
 tell_client() {
     gluster=false connections=''
     ! command -v gluster >/dev/null || gluster=true

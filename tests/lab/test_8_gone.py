@@ -17,7 +17,7 @@ import pytest
 import yaml
 
 from lab.context import Lab
-from publisher.jury import unready_nodes
+from publisher.confirmation import unready_nodes
 from tests.lab.conftest import deploy, eventually
 from tests.lab.farm import all_serve, client, endpoints, fault, owners, pod_on, pods, report, visitors
 from tests.lab.publishes import numbered

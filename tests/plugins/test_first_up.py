@@ -170,7 +170,7 @@ def _take_away(it: Program, away: str) -> str:
     path = it.files.directory / "kubeconfig"
     if away == "no-file":
         path.unlink()
-        return "kubeconfig kubeconfig is no file; correct kubernetes.kubeconfig"
+        return "kubeconfig kubeconfig is not a file; correct kubernetes.kubeconfig"
     config = yaml.safe_load(path.read_text())
     config["clusters"][0]["cluster"]["server"] = "https://127.0.0.1:9"
     path.write_text(yaml.safe_dump(config))

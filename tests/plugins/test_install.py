@@ -86,7 +86,7 @@ def test_named_directory_comes_first_then_the_users_own(
 
 def test_programs_that_cannot_be_used_are_named(tmp_path: Path, nobody: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(VARIABLE, str(tmp_path / "missing"))
-    with pytest.raises(LabError, match="missing is no directory"):
+    with pytest.raises(LabError, match="missing is not a directory"):
         install(tmp_path / "home", tmp_path / "bin", Path(sys.executable))
     fake(tmp_path / "missing" / "pulumi-resource-command", "named")
     (tmp_path / "missing" / "pulumi-resource-command").chmod(0o644)

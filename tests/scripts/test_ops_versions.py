@@ -9,8 +9,8 @@ import pytest
 
 from components.remote_script import RemoteScript, argv
 from ops.clients import CLIENTS
+from ops.comparison import COMPARE
 from ops.endpoints import Connection, connection_of, endpoint_of
-from ops.look import COMPARE
 from tests.support.constants import with_constants
 from tests.support.examples import examples
 from tests.support.gluster_mount import OWNER, PATH, mount

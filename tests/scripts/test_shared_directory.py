@@ -143,7 +143,7 @@ def test_a_site_a_file_and_a_link_are_refused_untouched(volume: Shared, verb: tu
     (volume.path / "slots").rmdir()
     volume.path.rmdir()
     volume.path.write_text("a file")
-    assert "is no directory" in volume.refusal(*verb)
+    assert "is not a directory" in volume.refusal(*verb)
     volume.path.unlink()
     (volume.mount / "other").mkdir()
     volume.path.symlink_to("other")
@@ -166,4 +166,4 @@ def test_a_mistake_of_the_caller_is_one_line(volume: Shared, words: tuple[str, .
 @pytest.mark.parametrize("name", ["", ".", "..", ".hidden", "a/b"])
 def test_no_other_place_can_be_named(volume: Shared, name: str) -> None:
     volume.site = name
-    assert "is no directory name" in volume.refusal("remove")
+    assert "is not a directory name" in volume.refusal("remove")

@@ -18,8 +18,8 @@ from pathlib import Path
 import pytest
 
 from publisher import scan
+from publisher.confirmation import Confirmation
 from publisher.history import Record, parse_log
-from publisher.jury import Jury
 from publisher.manifest import Manifest
 from publisher.progress import Progress
 from publisher.publish import Order, Outcome, publish
@@ -64,7 +64,12 @@ class PublishedSite:
         return scan.read(self.source, shared=self.shared).release
 
     def publish(
-        self, tree: Tree | None = None, *, grace: float = 0, jury: Jury | None = None, down: Sequence[str] = ()
+        self,
+        tree: Tree | None = None,
+        *,
+        grace: float = 0,
+        confirmation: Confirmation | None = None,
+        down: Sequence[str] = (),
     ) -> Outcome:
         """Publish the content (``tree``, when given) in this process; of ``down`` the inventory says that they are."""
         if tree is not None:
@@ -74,7 +79,7 @@ class PublishedSite:
             read=partial(scan.read, self.source, shared=self.shared),
             place=Place(mount=str(self.volume), volume="MyVolume", site="php"),
             grace=grace,
-            jury=jury or Jury(),
+            confirmation=confirmation or Confirmation(),
         )
         entries = [minion.entry(state="down" if minion.name in down else "up") for minion in self.minions]
         out = io.StringIO()

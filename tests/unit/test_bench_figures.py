@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from bench.figures import Ratio, Series, tell
+from bench.figures import Ratio, Series, report
 
 
 def series() -> Series:
@@ -26,7 +26,7 @@ def test_a_ratio_needs_the_same_rounds() -> None:
 
 
 def test_a_machine_gets_ratios_and_raw_figures(capsys: pytest.CaptureFixture[str]) -> None:
-    tell({"up_vs_bare": series().ratio("up", "bare")}, series(), as_json=True, about={"minions": 3})
+    report({"up_vs_bare": series().ratio("up", "bare")}, series(), as_json=True, about={"minions": 3})
     told = json.loads(capsys.readouterr().out)
     assert told["ratios"] == {"up_vs_bare": 2.0}
     assert told["spread"] == {"up_vs_bare": [1.0, 3.0]}
@@ -35,7 +35,7 @@ def test_a_machine_gets_ratios_and_raw_figures(capsys: pytest.CaptureFixture[str
 
 
 def test_people_get_a_line_each(capsys: pytest.CaptureFixture[str]) -> None:
-    tell({"up_vs_bare": series().ratio("up", "bare")}, series(), as_json=False, about={"minions": 3})
+    report({"up_vs_bare": series().ratio("up", "bare")}, series(), as_json=False, about={"minions": 3})
     assert capsys.readouterr().out.splitlines() == [
         "minions: 3",
         "up: median 4.0 s of 3.0, 6.0, 4.0",

@@ -340,11 +340,11 @@ INVENTORY_MISTAKES: list[tuple[str, object, str, tuple[str, ...]]] = [
         "minions[1].hostkey",
         "x",
         "minions[1].hostkey",
-        ("no such setting", "did you mean hostKey?", "generation, state"),
+        ("unknown setting", "did you mean hostKey?", "generation, state"),
     ),
     ("others", [minion("minion-1", 99)], "others[0].name", ("'minion-1' is here twice", "minions[0].name")),
     ("others", [minion("control-1", 31)], "others[0].host", ("'192.0.2.31' is here twice", "minions[0].host")),
-    ("other", [], "other", ("no such setting", "did you mean others?", "There are minions, others")),
+    ("other", [], "other", ("unknown setting", "did you mean others?", "Valid keys: minions, others")),
 ]
 
 
@@ -551,8 +551,8 @@ def _latin(path: Path) -> None:
     ("spoil", "reason"),
     [
         (_absent, "it does not exist"),
-        (_directory, "it is no regular file"),
-        (_pipe, "it is no regular file"),
+        (_directory, "it is not a regular file"),
+        (_pipe, "it is not a regular file"),
         (_latin, "it is not UTF-8 text"),
     ],
 )
@@ -617,7 +617,7 @@ def test_an_unreadable_content_directory_is_a_mistake(stack: StackFiles, mode: i
     ("source", "reason"),
     [
         ("nowhere", "it does not exist"),
-        ("inventory.yaml", "it is no directory"),
+        ("inventory.yaml", "it is not a directory"),
         ("hollow", "it is empty, and publishing it would empty the site"),
         (".", "this program itself is in it, and would be published"),
         ("..", "this program itself is in it, and would be published"),
@@ -685,18 +685,18 @@ def test_a_required_setting_inside_another_that_is_missing_is_named(stack: Stack
 )
 def test_an_unknown_setting_gets_a_suggestion(stack: StackFiles, place: str, suggestion: str, known: str) -> None:
     put(stack.values, place, "never-shown")
-    assert_one(mistakes(stack), f"glusterfarm:{place}", f"did you mean {suggestion}? There are {known}")
+    assert_one(mistakes(stack), f"glusterfarm:{place}", f"did you mean {suggestion}? Valid keys: {known}")
     assert "never-shown" not in "".join(mistakes(stack))
 
 
 def test_an_unknown_setting_that_resembles_none_gets_the_list(stack: StackFiles) -> None:
     stack.values["foo"] = "bar"
-    assert_one(mistakes(stack), "glusterfarm:foo", "there is no such setting. There are inventory, gluster, content")
+    assert_one(mistakes(stack), "glusterfarm:foo", "unknown setting. Valid keys: inventory, gluster, content")
 
 
 def test_a_setting_set_without_path_gets_the_remedy(stack: StackFiles) -> None:
     stack.values["php.replicas"] = "3"
-    assert_one(mistakes(stack), "glusterfarm:php.replicas", "is set with `pulumi config set --path`")
+    assert_one(mistakes(stack), "glusterfarm:php.replicas", "inside another one, use `pulumi config set --path`")
 
 
 def test_a_misspelt_required_setting_is_one_mistake_not_two(stack: StackFiles) -> None:

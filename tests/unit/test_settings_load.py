@@ -89,7 +89,7 @@ def test_load_reports_every_mistake_of_configuration_and_inventory_at_once(stack
         "glusterfarm",
         "inventory.yaml",
     ]
-    assert lines[2].startswith("  glusterfarm:foo: there is no such setting")
+    assert lines[2].startswith("  glusterfarm:foo: unknown setting")
 
 
 def test_load_reads_what_the_official_language_host_hands_over(
@@ -98,7 +98,7 @@ def test_load_reads_what_the_official_language_host_hands_over(
     monkeypatch.setenv("PULUMI_CONFIG", json.dumps({**stack.config(), "glusterfarm:foo": "bar"}))
     lines = refusal({})
     assert len(lines) == 2
-    assert lines[1].startswith("  glusterfarm:foo: there is no such setting")
+    assert lines[1].startswith("  glusterfarm:foo: unknown setting")
     monkeypatch.setenv("PULUMI_CONFIG", json.dumps(stack.config()))
     assert run({}).gluster.volume == "MyVolume"
 
@@ -165,10 +165,10 @@ def _openssh_with_passphrase() -> str:
 KEY = private_key()
 BODY = KEY.splitlines()[1:-1]
 BAD_KEYS = [
-    ("hunter2-hunter2", "does not look like a private key, or has lost its line breaks"),
-    (KEY.replace("\n", " "), "does not look like a private key, or has lost its line breaks"),
-    (KEY.replace("\n", "\\n"), "does not look like a private key, or has lost its line breaks"),
-    ("\n".join(KEY.splitlines()[:-1]), "does not look like a private key"),
+    ("hunter2-hunter2", "is not a private key, or has lost its line breaks"),
+    (KEY.replace("\n", " "), "is not a private key, or has lost its line breaks"),
+    (KEY.replace("\n", "\\n"), "is not a private key, or has lost its line breaks"),
+    ("\n".join(KEY.splitlines()[:-1]), "is not a private key"),
     (KEY.replace(BODY[0], "x" + BODY[0][1:]), "cut short or damaged"),
     (KEY.replace(BODY[0], "*" + BODY[0][1:]), "what is between its first and last line is not base64"),
     (asyncssh.import_private_key(KEY).export_public_key().decode(), "it is a public key"),

@@ -22,7 +22,7 @@ MISTAKES: list[tuple[str, object, str, tuple[str, ...]]] = [
     ("php.resources.limits.memory", "10E", "php.resources.limits.memory", ("'10E'", "cannot count so far")),
     ("php.resources.requests.cpu", -0.5, "php.resources.requests.cpu", ("-0.5", "thousandths of one with m", "250m")),
     ("php.resources.requests.cpu", True, "php.resources.requests.cpu", ("is a boolean", "250m")),
-    ("php.resources.limits.cpus", "1", "php.resources.limits.cpus", ("no such setting", "did you mean cpu?")),
+    ("php.resources.limits.cpus", "1", "php.resources.limits.cpus", ("unknown setting", "did you mean cpu?")),
     ("php.resources.scratch", "lots", "php.resources.scratch", ("'lots'", "a size as Kubernetes writes it")),
     (
         "php.resources",
@@ -115,7 +115,7 @@ MISTAKES: list[tuple[str, object, str, tuple[str, ...]]] = [
     ("php.egress", [{"cidr": "10.0.0.1/32"}], "php.egress[0].port", ("is missing", "from 1 to 65535")),
     ("php.egress", [EGRESS | {"cidr": "db"}], "php.egress[0].cidr", ("'db'", "ADDRESS/BITS", "10.0.5.10/32")),
     ("php.egress", [EGRESS | {"cidr": "10.0.0.1"}], "php.egress[0].cidr", ("'10.0.0.1'", "one machine: /32")),
-    ("php.egress", [EGRESS | {"cidr": "10.0.0.1/33"}], "php.egress[0].cidr", ("refused: it is no range",)),
+    ("php.egress", [EGRESS | {"cidr": "10.0.0.1/33"}], "php.egress[0].cidr", ("refused: it is not a range",)),
     ("php.egress", [EGRESS | {"cidr": "10.0.0.1/24"}], "php.egress[0].cidr", ("refused", "the range's first address")),
     ("php.egress", [EGRESS | {"protocol": "tcp"}], "php.egress[0].protocol", ("'tcp' is none of", "TCP or UDP")),
 ]

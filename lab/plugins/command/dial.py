@@ -57,7 +57,7 @@ async def _options(wanted: Properties, stack: AsyncExitStack, prefix: str) -> di
             "password": wanted.get("password"),
             "client_keys": await _keys(wanted, stack) or None,
             "known_hosts": None,
-            "config": None,  # the deployer's ~/.ssh/config is no input of the program
+            "config": None,  # the deployer's ~/.ssh/config is not an input of the program
             "connect_timeout": _HANDSHAKE,
         }
         if wanted.get("hostKey"):

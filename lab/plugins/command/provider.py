@@ -20,8 +20,8 @@ _OUTPUTS = ("stdout", "stderr")
 class CommandProvider(Provider):
     """`command:local:Command` and `command:remote:Command`.
 
-    Any changed input runs `update`, or `create` without one; changed triggers replace. `delete` runs as the state
-    has it. There is no read: a refresh finds nothing. A preview runs and connects to nothing.
+    A changed input runs `update`, or `create` without one; changed triggers replace. `delete` runs as the state
+    has it. Reading is not supported: a refresh finds nothing. A preview runs and connects to nothing.
     """
 
     name = "command"

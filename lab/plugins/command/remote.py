@@ -51,7 +51,7 @@ async def run(
 
 
 async def _refused(opened: asyncssh.SSHClientConnection, environment: dict[str, str]) -> list[str]:
-    """The variables that the server does not let through; asked by looking, for a server ignores them in silence."""
+    """The variables that the server does not accept. It ignores them in silence, so this reads them back."""
     names = [name for name in environment if name.isidentifier()]
     refused = [name for name in environment if name not in names]
     if names:

@@ -62,7 +62,7 @@ class Diff:
 def compare(
     old: Mapping[str, Value], new: Mapping[str, Value], *, replaces: Callable[[Path], bool]
 ) -> dict[Path, Change]:
-    """Every leaf in which `new` differs from `old`; secret marks are no difference, an unknown value always is one."""
+    """Every leaf in which `new` differs from `old`. Secret marks do not count; an unknown value always differs."""
     changes: dict[Path, Kind] = {}
     _compare((), old, new, changes)
     return {path: Change(kind=kind, replace=replaces(path)) for path, kind in changes.items()}

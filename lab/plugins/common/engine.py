@@ -45,6 +45,6 @@ class Engine:
         if self._stub is None:
             return
         request = engine_pb2.LogRequest(severity=severity, message=message, urn=urn, ephemeral=ephemeral)
-        # A message that the engine no longer takes is no reason to fail an operation.
+        # If the engine no longer takes messages, the operation must not fail for that.
         with suppress(grpc.RpcError):
             await self._stub.Log(request, timeout=10)

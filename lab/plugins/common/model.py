@@ -34,7 +34,7 @@ class Resource:
 
     @property
     def type(self) -> str:
-        """The type token, for example `command:remote:Command` (a parent's type is no part of it)."""
+        """The type token, for example `command:remote:Command` (without the parent's type)."""
         return self.urn.split("::")[2].rsplit("$", 1)[-1]
 
     @property

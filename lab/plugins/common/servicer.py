@@ -173,7 +173,7 @@ async def _errors(context: Context) -> AsyncIterator[None]:
         await _abort_partially(context, error)
     except ProviderError as error:
         await context.abort(grpc.StatusCode.UNKNOWN, str(error))
-    except Exception as error:  # noqa: BLE001 - whatever it is, the engine has to be told
+    except Exception as error:  # noqa: BLE001 - the engine must hear of every error
         note = f"{type(error).__name__}: {error}\n{traceback.format_exc()}"
         await context.abort(grpc.StatusCode.INTERNAL, f"a defect in the lab's own provider: {note}")
 

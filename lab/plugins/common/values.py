@@ -25,7 +25,7 @@ Properties = dict[str, Value]
 
 
 class Unknown:
-    """A value that only the update itself will tell; there is one instance, `UNKNOWN`."""
+    """A value that only the update itself will know. Its only instance is `UNKNOWN`."""
 
     def __repr__(self) -> str:
         return "UNKNOWN"

@@ -38,7 +38,7 @@ class Applier:
         self._unreachable = False
 
     async def try_create(self, kind: Kind, body: Object, manager: str) -> Object | None:
-        """What creating the object would make of it, by a dry run; None when the server cannot tell."""
+        """The object as it would be created, by a dry run; None if the server cannot do one."""
         if self._unreachable:
             return None
         try:
@@ -56,7 +56,7 @@ class Applier:
         return live
 
     async def try_update(self, kind: Kind, body: Object, manager: str) -> Object | None:
-        """What updating the object would make of it, by a dry run; None when the server cannot tell."""
+        """The object as it would be after the update, by a dry run; None if the server cannot do one."""
         if self._unreachable:
             return None
         try:

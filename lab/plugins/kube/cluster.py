@@ -99,7 +99,7 @@ class Cluster:
                 )
                 found: Object = json.loads(answer.data)
             except ApiException as error:
-                if not error.status:  # the client's own: no TLS was made with whoever answers there
+                if not error.status:  # the client's own error: TLS failed with the server that answers there
                     raise UnreachableError(str(error.reason)) from None
                 raise _refused(error) from None
             except HTTPError as error:

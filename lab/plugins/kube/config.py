@@ -72,7 +72,7 @@ def load(kubeconfig: Any) -> dict[str, Any]:
     except (OSError, yaml.YAMLError) as error:
         raise ProviderError(f"failed to parse kubeconfig data in `kubernetes:config:kubeconfig`- {error}") from None
     if not isinstance(found, dict):
-        what = f"there is no file {given}" if path else "it is no mapping"
+        what = f"file {given} does not exist" if path else "it is not a mapping"
         raise ProviderError(f"failed to parse kubeconfig data in `kubernetes:config:kubeconfig`- {what}")
     base = path.parent if path and path.is_file() else Path()
     return _with_absolute_paths(found, base)
@@ -90,7 +90,7 @@ def _with_absolute_paths(found: dict[str, Any], base: Path) -> dict[str, Any]:
 
 
 def active_cluster(kubeconfig: Any, context: Any, cluster: Any) -> dict[str, Any] | None:
-    """The cluster that a kubeconfig points to; None when that cannot be told."""
+    """The cluster that a kubeconfig points to; None if that is not known."""
     if kubeconfig is None:
         return None
     found = load(kubeconfig)

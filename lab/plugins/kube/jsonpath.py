@@ -39,7 +39,7 @@ class Expression:
 
 
 def parse(text: str) -> Expression:
-    """Raises ValueError with the reason when the text is no such expression."""
+    """Raises ValueError with the reason if the text is not such an expression."""
     match = re.fullmatch(r"jsonpath=\{\s*\$?(?P<path>.*?)\s*\}(?P<equals>=(?P<value>.*))?", text, re.DOTALL)
     if not match:
         raise ValueError(f'{text!r} is not of the form "jsonpath={{.path}}" or "jsonpath={{.path}}=value"')

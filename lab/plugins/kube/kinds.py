@@ -57,7 +57,7 @@ KINDS: Final = {
     ),
 }
 
-# What the provider only looks at, to tell whether something is ready and why not.
+# Kinds that the provider only reads, to find out whether something is ready, and why not.
 ENDPOINTS: Final = Kind(kind="Endpoints", plural="endpoints")
 EVENT: Final = Kind(kind="Event", plural="events")
 POD: Final = KINDS["kubernetes:core/v1:Pod"]

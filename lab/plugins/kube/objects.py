@@ -47,7 +47,7 @@ def annotation(body: Object, name: str) -> str:
 
 
 def identifier(body: Object) -> str:
-    """The resource's id: `namespace/name`, or `name` where there are no namespaces."""
+    """The resource's id: `namespace/name`, or `name` for kinds without a namespace."""
     metadata = body["metadata"]
     namespace = metadata.get("namespace")
     return f"{namespace}/{metadata['name']}" if namespace else str(metadata["name"])

@@ -261,7 +261,7 @@ async def until_gone(
         if time.monotonic() >= deadline:
             raise ProviderError(
                 f"{kind.kind} {metadata['name']} was not gone in time; {missing}; "
-                "look at what keeps it, then run this again"
+                "check what keeps it, then run this again"
             )
         await show(f"waiting for the deletion ({missing})")
         if await _interrupted(cancelled, pause):

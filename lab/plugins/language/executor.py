@@ -27,7 +27,7 @@ MISSING_SDK = (
 def main() -> int:
     """Connects the SDK to the engine, runs the program and waits for all that it started."""
     run: dict[str, Any] = json.loads(sys.argv[1])
-    sys.path.pop(0)  # this file's directory is no place for the program to import from
+    sys.path.pop(0)  # the program must not import from this file's directory
     try:
         import pulumi  # noqa: PLC0415 - a missing SDK gets a message of its own
         import pulumi.runtime  # noqa: PLC0415

@@ -103,7 +103,7 @@ def resolve(info: Any) -> Interpreter:
         python = environment / "bin" / "python"
         if not python.is_file():
             raise InterpreterError(
-                f"runtime option virtualenv: {environment} is no virtual environment (it has no bin/python); "
+                f"runtime option virtualenv: {environment} is not a virtual environment (it has no bin/python); "
                 f"create it with `python3 -m venv {environment}` and install the project's requirements into it"
             )
         return Interpreter(python=python, virtualenv=environment)

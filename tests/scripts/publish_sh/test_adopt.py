@@ -149,11 +149,11 @@ def test_links_that_lead_out_are_told(foreign: Foreign) -> None:
 @pytest.mark.parametrize(
     ("make", "said"),
     [
-        ("true", "there is no "),
+        ("true", "php does not exist"),
         ("mkdir php", "php is empty: there is nothing to adopt; publish"),
         ("mkdir -p php/html", "php/html is empty: there is nothing to adopt"),
         ("mkdir elsewhere; ln -s elsewhere php", "php is a symbolic link"),
-        ("echo file >php", "php is no directory"),
+        ("echo file >php", "php is not a directory"),
         ("mkdir php; ln -s /srv php/html", "php/html is a link; put the directory that it leads to in its place"),
         ("mkdir -p php/html; touch php/html/a php/index.php", "say which of the two is served"),
     ],

@@ -158,7 +158,7 @@ def test_whoever_publishes_is_one_string_of_one_line(locked: Volume, who: str) -
 @pytest.mark.parametrize("note", ["", "{}", "x", '{"kind": "published"'])
 def test_what_is_no_note_is_refused_before_anything_flips(locked: Volume, note: str) -> None:
     release = locked.write("a", {b"x": b"1"})
-    assert "is no note for the log" in locked.refusal("flip", TOKEN, "a", release, note)
+    assert "is not a note for the log" in locked.refusal("flip", TOKEN, "a", release, note)
     assert locked.state()["live"] is None
 
 

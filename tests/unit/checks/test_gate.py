@@ -158,7 +158,7 @@ def test_the_first_reachable_minion_is_the_witness(check: Check) -> None:
     check.loopback.stop(check.minions[1])
     status, _, stderr = check.gate()
     assert status == 1
-    assert "no minion can be reached to look from" in stderr
+    assert "no minion can be reached to check from" in stderr
     assert "minion-1: 127.0.0.1:" in stderr
     assert "minion-2: 127.0.0.1:" in stderr
 
@@ -176,7 +176,7 @@ def test_a_minion_that_forwards_nothing_is_named_with_the_remedy(check: Check) -
     [
         (("--context", "nowhere"), "does not answer"),
         (("--context", "missing"), "missing"),
-        (("--kubeconfig", "/nonexistent/kubeconfig"), "kubeconfig /nonexistent/kubeconfig is no file"),
+        (("--kubeconfig", "/nonexistent/kubeconfig"), "kubeconfig /nonexistent/kubeconfig is not a file"),
         (("--controller", "other"), "the ReplicationController other of namespace farm is not there"),
     ],
 )
@@ -210,7 +210,7 @@ def test_an_api_server_that_stays_in_trouble_is_no_matter_of_rights(
     check.farm.refusal = (503, "etcdserver: leader changed")
     status, _, stderr = check.gate("--timeout", "1")
     assert status == 1
-    assert "cannot tell the ReplicationController php-1a2b of namespace farm now (etcdserver: leader changed)" in stderr
+    assert "cannot read the ReplicationController php-1a2b of namespace farm now (etcdserver: leader changed)" in stderr
     assert "rights" not in stderr
 
 
@@ -218,7 +218,7 @@ def test_what_is_no_api_server_is_one_clear_line(check: Check) -> None:
     check.farm.trouble = [(200, b"<html>Please log in</html>")]
     status, stdout, stderr = check.gate()
     assert (status, stdout) == (1, "")
-    assert "is no Kubernetes API: it gave no JSON for the ReplicationController" in stderr
+    assert "is not a Kubernetes API: it did not answer in JSON for the ReplicationController" in stderr
     assert stderr.count("\n") == 1
 
 

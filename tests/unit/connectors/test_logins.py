@@ -123,7 +123,7 @@ def test_a_machine_without_sudo(minion: LoopbackMinion, says: str) -> None:
     minion.user = "farm"
     minion.login = forced(f"echo '{says}' >&2; exit 127")
     said = refusal(minion, "sudo", "-n", *PROGRAM)
-    assert said == f"minion minion-1: there is no sudo for user farm ({says}); install sudo there, or let root log in"
+    assert said == f"minion minion-1: sudo is missing for user farm ({says}); install sudo there, or let root log in"
 
 
 def test_a_forced_command_for_a_user_of_sudo_is_no_refusal_of_sudo(minion: LoopbackMinion) -> None:

@@ -64,7 +64,9 @@ def test_an_unfit_host_is_not_touched(checkout: Path, apt: Path) -> None:
     host = FitHost()
     host.devices = set()
     problems, said = ready(checkout, host)
-    assert [problem.what for problem in problems] == ["there is no /dev/fuse: no minion could mount a Gluster volume"]
+    assert [problem.what for problem in problems] == [
+        "/dev/fuse does not exist: no minion could mount a Gluster volume"
+    ]
     assert said == ["  preflight: 1 missing"]
     assert not apt.exists()
     assert not (checkout / ".venv").exists()

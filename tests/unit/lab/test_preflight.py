@@ -132,7 +132,7 @@ def test_no_debian(checkout: Path, host: FitHost) -> None:
 def test_no_fuse(checkout: Path, host: FitHost) -> None:
     host.devices = set()
     assert said(checkout, host) == (
-        "error: there is no /dev/fuse: no minion could mount a Gluster volume\n"
+        "error: /dev/fuse does not exist: no minion could mount a Gluster volume\n"
         "  remedy: `modprobe fuse`; in a container, start it with the device (--device /dev/fuse)"
     )
 
@@ -287,7 +287,7 @@ def test_all_that_is_missing_is_named_at_once(checkout: Path, host: FitHost) -> 
     host.groups = Cgroups(mounted=False, unified=False, controllers=frozenset())
     lines = said(checkout, host).splitlines()
     expected = [
-        *("not root", "python3 is 3.9.2", "not a Debian-like host", "no /dev/fuse", "no overlayfs"),
+        *("not root", "python3 is 3.9.2", "not a Debian-like host", "/dev/fuse does not exist", "no overlayfs"),
         *(
             "makes no bridge",
             "makes no veth pair",

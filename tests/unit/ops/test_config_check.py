@@ -330,7 +330,7 @@ def test_a_key_is_read_in_each_form_that_the_cli_reads(
 
 
 FILES = [
-    ("confg: {}", "Pulumi.prod.yaml: confg: there is no such setting; did you mean config?"),
+    ("confg: {}", "Pulumi.prod.yaml: confg: unknown setting; did you mean config?"),
     ("config: [a]", "Pulumi.prod.yaml: config: this is a list. It must be a mapping; for example {'glusterfarm:inv"),
     ("config: {a:b:c: 1}", "Pulumi.prod.yaml: config.a:b:c: a key has the form NAMESPACE:NAME"),
     ("config: {php: {}, glusterfarm:php: {}}", "config.glusterfarm:php: is the same setting as 'php'; keep one"),
@@ -384,11 +384,11 @@ def test_a_wrong_call_has_its_own_status(
     stack: StackFiles, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     write_stack(stack, "prod")
-    assert checked(capsys, "prod", "nope") == (2, "", "error: there is no Pulumi.nope.yaml here; there are prod\n")
+    assert checked(capsys, "prod", "nope") == (2, "", "error: Pulumi.nope.yaml does not exist here; there are prod\n")
     assert checked(capsys, "organization/glusterfarm/prod")[0] == 0
     for file in ("Pulumi.prod.yaml", "./Pulumi.prod.yaml", str(stack.directory / "Pulumi.prod.yaml")):
         assert checked(capsys, file)[1] == "Pulumi.prod.yaml: right, with 3 minions\n", file
-    assert checked(capsys, "Pulumi.nope.yaml")[2] == "error: there is no Pulumi.nope.yaml here; there are prod\n"
+    assert checked(capsys, "Pulumi.nope.yaml")[2] == "error: Pulumi.nope.yaml does not exist here; there are prod\n"
     assert checked(capsys, "elsewhere/Pulumi.prod.yaml")[2] == (
         "error: 'elsewhere/Pulumi.prod.yaml' is not here; run this in its directory, and name the stack: prod\n"
     )

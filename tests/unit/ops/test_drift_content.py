@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from ops.content import distrust
-from ops.recorded import state_of
+from ops.recorded_stack import state_of
 from tests.support.site import ONE, THREE, TWO, verb_of
 from tests.unit.ops.conftest import SiteStack
 

@@ -102,7 +102,7 @@ def test_a_minion_that_is_down_is_passed_over(deployed: Deployed) -> None:
 
     status, out, err = deployed.drift()
     assert (status, err) == (0, "")
-    assert out.splitlines()[0] == "minion-1: passed over: the inventory says that it is down"
+    assert out.splitlines()[0] == "minion-1: skipped: the inventory says that it is down"
     assert json.loads(deployed.drift("--json")[1]) == {
         "stack": "dev",
         "looked": ["minion-2"],
@@ -172,7 +172,7 @@ def test_a_pulumi_that_fails_is_quoted(deployed: Deployed) -> None:
     status, _, err = deployed.drift("--stack", "nope")
     assert (status, err) == (
         2,
-        "error: there is no stack nope in the state's backend. Correct --stack, or log in to the backend that has it"
+        "error: stack nope is not in the state's backend. Correct --stack, or log in to the backend that has it"
         " (`pulumi login`); `pulumi stack init nope` makes a new one\n",
     )
     text.write_text(text.read_text().replace("no stack named", "no idea of a stack named"))

@@ -186,11 +186,11 @@ def test_what_the_cluster_cannot_say_is_an_error(
     ("words", "line"),
     [
         (("--output", "a"), "--from-cluster needs --kubeconfig FILE, or --stack S"),
-        (("--output", "a", "--kubeconfig", "nowhere"), "kubeconfig nowhere is no file; correct --kubeconfig\n"),
+        (("--output", "a", "--kubeconfig", "nowhere"), "kubeconfig nowhere is not a file; correct --kubeconfig\n"),
         (("--output", "a", "--kubeconfig", "Pulumi.yaml"), "; correct --kubeconfig or --context\n"),
         (("--stack", "prod", "--context", "nope"), "; correct Pulumi.prod.yaml: kubernetes.kubeconfig or --context\n"),
-        (("--stack", "prod", "--kubeconfig", "nowhere"), "kubeconfig nowhere is no file; correct --kubeconfig\n"),
-        (("--stack", "lost"), "kubeconfig nowhere is no file; correct Pulumi.lost.yaml: kubernetes.kubeconfig\n"),
+        (("--stack", "prod", "--kubeconfig", "nowhere"), "kubeconfig nowhere is not a file; correct --kubeconfig\n"),
+        (("--stack", "lost"), "kubeconfig nowhere is not a file; correct Pulumi.lost.yaml: kubernetes.kubeconfig\n"),
         (("--stack", "prod", "--group", "web"), "--group is of Ansible's"),
     ],
 )

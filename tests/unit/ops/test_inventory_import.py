@@ -199,7 +199,7 @@ def test_the_inventory_may_be_that_of_a_stack(importing: Importing) -> None:
     written = (importing.stack.directory / "inventory/prod.yaml").read_text()
     assert written.startswith("# yaml-language-server: $schema=../docs/schema/inventory.json\n")
     assert importing.run(source, "--stack", "nope") == (
-        2, "", "error: there is no Pulumi.nope.yaml here; there are prod\n",
+        2, "", "error: Pulumi.nope.yaml does not exist here; there are prod\n",
     )  # fmt: skip
     importing.stack.write("Pulumi.prod.yaml", "config: {glusterfarm:inventory: {secure: abc}}\n")
     assert "names no inventory" in importing.run(source, "--stack", "prod")[2]
@@ -209,9 +209,9 @@ VAULT = "!vault |\n          $ANSIBLE_VAULT;1.1;AES256\n          3030\n"
 REFUSED = [
     ("ansible_host: '{{ ip }}'", "host 'a': ansible_host: the value is a template"),
     (f"ansible_user: {VAULT}", "host 'a': ansible_user: the value is encrypted"),
-    ("ansible_port: ssh", "host 'a': ansible_port: 'ssh' is no port"),
+    ("ansible_port: ssh", "host 'a': ansible_port: 'ssh' is not a port"),
     ("ansible_port: 99999", "host 'a': ansible_port: 99999 is too large. It must be a whole number from 1 to 65535"),
-    ("ansible_user: [a]", "host 'a': ansible_user: the value is no text"),
+    ("ansible_user: [a]", "host 'a': ansible_user: the value is not text"),
     ("ansible_user: a:b", "host 'a': ansible_user: 'a:b' is refused: a login name has no colon."),
     (
         "ansible_ssh_user: ' ab'",
@@ -263,7 +263,7 @@ def test_an_inventory_that_cannot_be_used_says_why(importing: Importing, text: s
 
 
 def test_nothing_to_read_and_nothing_to_read_it_with(importing: Importing, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert importing.run("nowhere.ini")[2].startswith("error: there is no nowhere.ini; name an Ansible inventory")
+    assert importing.run("nowhere.ini")[2].startswith("error: nowhere.ini does not exist; name an Ansible inventory")
     assert "comma" in importing.run(importing.source("", "a,b"))[2]
     source = importing.source("kube_node: {hosts: {a: }}")
     programs = importing.stack.directory / "bin"
@@ -282,7 +282,7 @@ def test_nothing_to_read_and_nothing_to_read_it_with(importing: Importing, monke
 def test_a_file_that_is_wrong_is_not_touched(importing: Importing) -> None:
     source = importing.source("kube_node: {hosts: {a: {ansible_user: ops}}}")
     for text, line in (
-        ("minions: [{name: a, host: b, hostkey: x}]", "inventory.yaml: minions[0].hostkey: there is no such setting"),
+        ("minions: [{name: a, host: b, hostkey: x}]", "inventory.yaml: minions[0].hostkey: unknown setting"),
         ("minions: [", "is not YAML"),
         ("others: [{name: a, host: a}]", "inventory.yaml: others[0].hostKey: is missing"),
     ):
@@ -294,7 +294,7 @@ def test_a_file_that_is_wrong_is_not_touched(importing: Importing) -> None:
     assert "it is not UTF-8 text" in importing.run(source)[2]
     importing.file.unlink()
     importing.file.mkdir()
-    assert "it is no regular file" in importing.run(source)[2]
+    assert "it is not a regular file" in importing.run(source)[2]
 
 
 def test_a_write_is_whole_keeps_the_mode_and_goes_through_a_link(importing: Importing) -> None:

@@ -15,7 +15,7 @@ import pytest
 import yaml
 
 from ops.__main__ import main
-from ops.inventory import look_at_keys
+from ops.inventory import key_scan
 from settings import load_inventory
 from tests.support.sshd import Loopback, LoopbackMinion
 from tests.support.stack import StackFiles, host_key
@@ -92,7 +92,7 @@ def test_keys_are_collected_shown_and_pinned_and_comments_stay(scanning: Scannin
         "inventory.yaml: 2 host keys pinned; 2 machines",
         f"  + a 127.0.0.1:{first.port} {by_ssh_keygen(first.host_key)} (ssh-ed25519) is new",
         f"  + b 127.0.0.1:{second.port} {by_ssh_keygen(second.host_key)} (ecdsa-sha2-nistp256) is new",
-        "compare every new fingerprint with what the machine itself shows, on its console or from whoever made it:"
+        "compare every new fingerprint with the machine's own, on its console or from the person who installed it:"
         " `ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub`",
     ]
     assert scanning.file.read_text() == (
@@ -150,7 +150,7 @@ def test_rsa_keys_are_taken_too(scanning: Scanning) -> None:
 def test_who_is_not_reached_is_named_and_the_others_are_done(
     scanning: Scanning, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(look_at_keys, "_SECONDS", 4)
+    monkeypatch.setattr(key_scan, "_SECONDS", 4)
     up, stopped = scanning.machine("up"), scanning.machine("stopped")
     scanning.loopback.stop(stopped)
     with socket.create_server(("127.0.0.1", 0)) as silent:

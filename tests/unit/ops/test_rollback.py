@@ -88,7 +88,7 @@ def test_up_of_the_content_that_was_gone_back_to_finds_it_live(site_stack: SiteS
 def test_what_is_no_release(site_stack: SiteStack, to: str) -> None:
     one = site_stack.up(ONE)
     site_stack.up(TWO)
-    refused(site_stack, f"'{to}' is no release: one has 12 hex digits", "--to", to, there=f"{one} (slot a)")
+    refused(site_stack, f"'{to}' is not a release: one has 12 hex digits", "--to", to, there=f"{one} (slot a)")
 
 
 def test_a_release_that_is_nowhere_or_live(site_stack: SiteStack) -> None:
@@ -99,10 +99,10 @@ def test_a_release_that_is_nowhere_or_live(site_stack: SiteStack) -> None:
 
 
 def test_no_previous_release(site_stack: SiteStack) -> None:
-    refused(site_stack, "there is no previous release", there="nothing")
+    refused(site_stack, "the site does not have a previous release", there="nothing")
     assert list(site_stack.site.volume.iterdir()) == [], "not even the site's directory was made"
     site_stack.up(ONE)
-    refused(site_stack, "there is no previous release", there="nothing")
+    refused(site_stack, "the site does not have a previous release", there="nothing")
 
 
 def test_a_slot_that_is_damaged_as_its_manifest_tells(site_stack: SiteStack) -> None:
@@ -175,7 +175,7 @@ def test_another_deployment_is_told_of(site_stack: SiteStack) -> None:
 def test_where_nothing_is_live_any_more_a_release_is_made_live(site_stack: SiteStack) -> None:
     one = site_stack.up(ONE)
     (site_stack.site.path / "html").unlink()
-    refused(site_stack, "there is no previous release", there=f"{one} (slot a)")
+    refused(site_stack, "the site does not have a previous release", there=f"{one} (slot a)")
     status, out, _ = site_stack.ops("rollback", "--to", one)
     assert status == 0
     assert out.startswith(f"release {one} is live in slot a instead of nothing: 3 files added")

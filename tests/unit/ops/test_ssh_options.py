@@ -62,8 +62,8 @@ def test_what_is_left_over_is_all_there() -> None:
     [
         ("-J a@b,c@d", "through several machines"),
         ("-o ProxyCommand='ssh -J a@b -W %h:%p c@d'", "through several machines"),
-        ("-J a@b:x", "the port of the machine to go through is no number"),
-        ("-J a@b:٣", "is no number"),
+        ("-J a@b:x", "the port of the machine to go through is not a number"),
+        ("-J a@b:٣", "is not a number"),
         ("-J 'a@'", "names no host"),
         ("-J", "-J has no value"),
         ("-o 'a", "its quotes do not match"),

@@ -7,11 +7,11 @@ from ipaddress import ip_address
 
 import pytest
 
-from ops.clients import Client, NotToldError, read
+from ops.clients import Client, ClientsUnknownError, read
+from ops.comparison import Comparison, FailedComparison
 from ops.endpoints import Connection, SocketAddress, connection_of, endpoint_of
 from ops.finding import DriftFinding
-from ops.look import Comparison, FailedComparison
-from ops.recorded import Mount
+from ops.recorded_stack import Mount
 from ops.versions import judge_minions, judge_servers
 from tests.unit.ops.conftest import BRICKS, CLIENTS
 
@@ -131,7 +131,7 @@ def test_a_minion_that_no_server_knows_is_said() -> None:
 
 
 def test_servers_that_are_no_clients_of_their_volume_tell_nothing() -> None:
-    with pytest.raises(NotToldError, match="none of the 3 client connections of MyVolume comes from a server"):
+    with pytest.raises(ClientsUnknownError, match="none of the 3 client connections of MyVolume comes from a server"):
         judged([client for client in TOLD if str(client.at.address) == MINION])
 
 
@@ -155,12 +155,12 @@ def test_a_brick_that_is_down_tells_no_client() -> None:
     ids=["empty", "cut", "no-number", "no-version", "refused", "no-reason", "another", "entities"],
 )
 def test_what_is_no_answer_is_said(answer: str, why: str) -> None:
-    with pytest.raises(NotToldError, match=why):
+    with pytest.raises(ClientsUnknownError, match=why):
         read(answer.encode())
 
 
 def test_a_document_type_is_seen_in_every_encoding() -> None:
-    with pytest.raises(NotToldError, match="document type"):
+    with pytest.raises(ClientsUnknownError, match="document type"):
         read('<?xml version="1.0" encoding="utf-16"?><!DOCTYPE a [<!ENTITY b "c">]><cliOutput/>'.encode("utf-16"))
 
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 
 from publisher import publish as publishing
-from publisher import sending
+from publisher import upload
 from publisher.manifest import ContentChangedError
 from publisher.progress import Progress
 from tests.support.site import ONE, THREE, TWO, PublishedSite, verb_of
@@ -131,7 +131,7 @@ def test_a_retired_slot_is_left_alone_for_the_grace_time(site: PublishedSite, mo
 
 
 def test_a_file_that_changes_under_the_publish_stops_it(site: PublishedSite, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sending, "PAUSES_SECONDS", (0.1, 0.1))
+    monkeypatch.setattr(upload, "PAUSES_SECONDS", (0.1, 0.1))
     site.publish(ONE)
     site.content(TWO)
 
@@ -144,7 +144,7 @@ def test_a_file_that_changes_under_the_publish_stops_it(site: PublishedSite, mon
     with pytest.raises(ContentChangedError, match=r"index\.php changed while it was published.*nothing went live"):
         site.publish()
     assert site.live() == ONE
-    assert len([line for line in site.said if "index.php changed while it was published; looking again" in line]) == 2
+    assert len([line for line in site.said if "index.php changed while it was published; trying again" in line]) == 2
     site.minions[0].tamper = lambda command: command
     site.publish()
     assert site.live() == TWO | {b"index.php": (b"2wo", False)}
@@ -153,7 +153,7 @@ def test_a_file_that_changes_under_the_publish_stops_it(site: PublishedSite, mon
 def test_a_file_that_is_soon_again_what_it_was_is_published(
     site: PublishedSite, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sending, "PAUSES_SECONDS", (0.1, 0.1))
+    monkeypatch.setattr(upload, "PAUSES_SECONDS", (0.1, 0.1))
     site.publish(ONE)
     many: Tree = {f"{number}".encode(): (b"x" * number, False) for number in range(100)}
     release = site.content(TWO | {b"many": many})

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from publisher.manifest import Entry
 from publisher.parallel import FILE_BYTES, in_shares
-from publisher.written import Written
+from publisher.written_parts import WrittenParts
 
 
 def entries(sizes: Sequence[int]) -> list[Entry]:
@@ -43,11 +43,11 @@ def test_little_is_one_share() -> None:
 def test_each_reader_is_given_all_whenever_it_comes() -> None:
     parts = [entries([number]) for number in range(5)]
 
-    async def read(written: Written) -> list[Sequence[Entry]]:
+    async def read(written: WrittenParts) -> list[Sequence[Entry]]:
         return [part async for part in written]
 
     async def scene() -> list[list[Sequence[Entry]]]:
-        written = Written()
+        written = WrittenParts()
         early = [asyncio.create_task(read(written)) for _ in range(2)]
         for part in parts:
             await asyncio.sleep(0)

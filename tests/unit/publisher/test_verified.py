@@ -9,7 +9,7 @@ import pytest
 
 from connectors.login_shell import announced, words_of
 from publisher import verify
-from publisher.jury import Jury
+from publisher.confirmation import Confirmation
 from publisher.remote import PublishError
 from tests.support.site import ONE, THREE, TWO, PublishedSite, at, stale, verb_of
 from tests.support.trees import Tree
@@ -168,7 +168,7 @@ def test_a_minion_without_the_mount_stops_the_publish_unless_that_is_allowed(sit
     with pytest.raises(PublishError, match=r"must verify cannot be asked.*minion-0: no Gluster volume is mounted"):
         site.publish(ONE)
     assert not (site.path / "html").exists()
-    outcome = site.publish(ONE, jury=Jury(max_unreachable=1))
+    outcome = site.publish(ONE, confirmation=Confirmation(max_unreachable=1))
     assert (outcome.publisher, outcome.verified_by) == ("minion-1", ("minion-2",))
 
 

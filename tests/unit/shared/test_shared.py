@@ -98,5 +98,5 @@ def test_what_the_minion_refuses_is_one_line(farm: Farm) -> None:
     status, stdout, stderr = farm.make()
     assert (status, stdout) == (1, "")
     assert stderr.startswith("error: minion minion-1: ")
-    assert "is no directory" in stderr
+    assert "is not a directory" in stderr
     assert stderr.count("\n") == 1

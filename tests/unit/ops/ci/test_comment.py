@@ -65,7 +65,7 @@ def test_a_comment_on_a_stack_that_is_not_touched_any_more_says_so(ci: Run, hub:
     assert hub.comments[2]["body"].startswith("## 3 changes")
     assert ci("outdated", "--stacks", "[]") == (0, "outdated: prod\n", "")
     assert ci("comment", "comment.md")[1].startswith("comment updated: https://github.example/c/1")
-    assert "is no JSON list of stacks" in ci("outdated", "--stacks", "prod")[2]
+    assert "is not a JSON list of stacks" in ci("outdated", "--stacks", "prod")[2]
 
 
 def test_it_is_found_on_a_later_page(ci: Run, hub: FakeGitHub) -> None:
@@ -82,8 +82,7 @@ def test_the_number_may_be_given(ci: Run, hub: FakeGitHub, monkeypatch: pytest.M
     status, _, err = ci("comment", "comment.md")
     assert (status, err) == (
         2,
-        "error: there is no event (GITHUB_EVENT_PATH is not set): outside of GitHub Actions name the pull request with"
-        " --number N\n",
+        "error: GITHUB_EVENT_PATH is not set; outside of GitHub Actions name the pull request with --number N\n",
     )
     assert ci("comment", "comment.md", "--number", "7")[0] == 0
     assert "must be the number of a pull request, not '-1'" in ci("comment", "comment.md", "--number=-1")[2]
@@ -125,7 +124,7 @@ def test_a_comment_is_not_sent_twice(ci: Run, hub: FakeGitHub, pauses: list[floa
     ("status", "headers", "told"),
     [
         (403, {}, "403: no; the job's `permissions` do not allow it"),
-        (404, {}, "404: no; there is no such thing, or the job's `permissions` do not show it"),
+        (404, {}, "404: no; it does not exist, or the job's `permissions` do not show it"),
         (401, {}, "401: no; the token is no longer good"),
         (422, {}, "422: no\n"),
     ],
@@ -157,9 +156,9 @@ def test_no_server_at_all(ci: Run, hub: FakeGitHub, pauses: list[float], monkeyp
     [
         ("GITHUB_TOKEN", "", "GITHUB_TOKEN holds no token; give the step"),
         ("GITHUB_TOKEN", "a\nb", "GITHUB_TOKEN holds no token"),
-        ("GITHUB_REPOSITORY", "farm", "'farm' is no repository; it must be OWNER/NAME"),
-        ("GITHUB_REPOSITORY", "acme/farm/../x", "is no repository"),
-        ("GITHUB_API_URL", "file:///etc/passwd", "is no address of a web server"),
+        ("GITHUB_REPOSITORY", "farm", "'farm' is not a repository; it must be OWNER/NAME"),
+        ("GITHUB_REPOSITORY", "acme/farm/../x", "is not a repository"),
+        ("GITHUB_API_URL", "file:///etc/passwd", "is not the address of a web server"),
         ("GITHUB_EVENT_PATH", "/nowhere", "'/nowhere' holds no event in JSON"),
     ],
 )
@@ -176,8 +175,8 @@ def test_a_wrong_environment(  # noqa: PLR0917 (three fixtures)
 @pytest.mark.parametrize(
     ("text", "told"),
     [
-        ("no mark\n", "its last line is no mark"),
-        ("", "its last line is no mark"),
+        ("no mark\n", "its last line is not a mark"),
+        ("", "its last line is not a mark"),
         (f"{'x' * 65536}\n<!-- glusterfarm preview of prod -->\n", "GitHub takes 65,536"),
         (None, "'comment.md' cannot be read: No such file or directory"),
     ],

@@ -101,9 +101,9 @@ def test_what_could_not_be_looked_at_is_no_all_clear(ci: Run, pulumi: FakePulumi
 
     assert status == 1
     assert out == (
-        "## Not everything could be looked at: stack `prod`\n\n"
-        "### Minions and their nodes: could not look\n\n```\nerror: no private key for the minions\n```\n\n"
-        "### In the cluster: could not look\n\n```\nerror: get https://[secret]@state: EOF\n```\n"
+        "## Not everything could be checked: stack `prod`\n\n"
+        "### Minions and their nodes: could not check\n\n```\nerror: no private key for the minions\n```\n\n"
+        "### In the cluster: could not check\n\n```\nerror: get https://[secret]@state: EOF\n```\n"
     )
 
 
@@ -113,7 +113,7 @@ def test_both_at_once_and_very_many(ci: Run, pulumi: FakePulumi, minions: Look) 
 
     out = ci("drift", "--stack", "prod", "--output", "out")[1]
 
-    assert out.startswith("## 900 findings, not everything could be looked at: stack `prod`\n")
+    assert out.startswith("## 900 findings, not everything could be checked: stack `prod`\n")
     assert len(out) <= 15_001
     assert "of 900 findings.*" in out
-    assert "### In the cluster: could not look" in out
+    assert "### In the cluster: could not check" in out

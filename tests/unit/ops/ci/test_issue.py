@@ -54,14 +54,14 @@ def test_a_stack_that_nobody_looked_at_is_not_well(ci: Run, hub: FakeGitHub, tmp
 
     assert ci("issue", "found", "--stacks", '["prod", "staging"]')[0] == 1
     assert hub.issues[0]["state"] == "open"
-    assert "## Not looked at: stack `staging`\n\nIts job failed; its log says why." in hub.issues[0]["body"]
+    assert "## Not checked: stack `staging`\n\nIts job failed; its log says why." in hub.issues[0]["body"]
 
 
 @pytest.mark.parametrize("stacks", ["", "prod", '"prod"', '["../x"]', "[3]", "{}"])
 def test_stacks_that_are_none(ci: Run, hub: FakeGitHub, stacks: str) -> None:
     status, out, err = ci("issue", "found", "--stacks", stacks)
     assert (status, out) == (2, "")
-    assert "is no JSON list of stacks" in err
+    assert "is not a JSON list of stacks" in err
 
 
 @pytest.mark.parametrize("text", ["", "{}", '{"drift": "no", "markdown": "x"}', '{"drift": true}'])
@@ -89,8 +89,8 @@ def test_a_file_that_no_drift_wrote(ci: Run, hub: FakeGitHub, tmp_path: Path, te
         (
             {"stacks": "skipped", "preview": "skipped", "comment": "skipped"},
             1,
-            "there is no preview: a pull request from a fork is handed no credentials; who trusts it pushes the branch"
-            " to this repository\n",
+            "a preview was not made: a pull request from a fork does not get credentials; if you trust it, push the"
+            " branch to this repository\n",
         ),
     ],
 )

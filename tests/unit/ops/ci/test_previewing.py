@@ -108,9 +108,9 @@ def test_a_preview_that_cannot_begin_is_a_comment_too(
         (pulumi.directory / "pulumi").unlink()
         monkeypatch.setenv("PATH", str(pulumi.directory))
         (pulumi.directory / "git").symlink_to(GIT)
-        told = "there is no pulumi on PATH"
+        told = "pulumi is not on PATH"
     else:
-        words, told = ["--base", "nowhere"], "--base 'nowhere' is no commit"
+        words, told = ["--base", "nowhere"], "--base 'nowhere' is not a commit"
 
     assert ci("preview", "--stack", "prod", "--output", "out", *words)[:2] == (
         0,
@@ -129,7 +129,7 @@ def test_outside_of_actions_the_remedy_is_a_commit_or_the_other_command(
     assert ci("preview", "--stack", "prod", "--output", "out") == (
         2,
         "",
-        "error: there is no event (GITHUB_EVENT_PATH is not set): outside of GitHub Actions name the commit to compare"
+        "error: GITHUB_EVENT_PATH is not set; outside of GitHub Actions name the commit to compare"
         " with, as --base origin/main, or use `python -m ops preview`\n",
     )
 

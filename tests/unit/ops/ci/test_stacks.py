@@ -110,7 +110,7 @@ def test_what_cannot_be_told(ci: Run, project: StackFiles, tmp_path: Path, monke
         assert err.startswith(f"error: --base {base!r} cannot be compared with HEAD; fetch it (a shallow checkout")
     monkeypatch.delenv("GITHUB_EVENT_PATH", raising=False)
     assert ci("stacks")[2] == (
-        "error: there is no event (GITHUB_EVENT_PATH is not set): outside of GitHub Actions name the commit to compare"
+        "error: GITHUB_EVENT_PATH is not set; outside of GitHub Actions name the commit to compare"
         " with, as --base origin/main, or use --all\n"
     )
     monkeypatch.setenv("GITHUB_EVENT_PATH", str(tmp_path / "event.json"))
@@ -118,4 +118,4 @@ def test_what_cannot_be_told(ci: Run, project: StackFiles, tmp_path: Path, monke
     assert "is not about a pull request; in such a workflow name the commit" in ci("stacks")[2]
     (tmp_path / "empty").mkdir()
     monkeypatch.chdir(tmp_path / "empty")
-    assert "there is no Pulumi.STACK.yaml here" in ci("stacks", "--all")[2]
+    assert "this directory has no Pulumi.STACK.yaml" in ci("stacks", "--all")[2]

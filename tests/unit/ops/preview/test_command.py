@@ -78,7 +78,7 @@ def test_without_pulumi_nothing_can_be_said(ops: Run, monkeypatch: pytest.Monkey
     status, out, err = ops()
 
     assert (status, out) == (2, "")
-    assert "there is no pulumi on PATH" in err
+    assert "pulumi is not on PATH" in err
 
 
 def test_both_streams_in_one_file(ops: Run) -> None:
@@ -104,7 +104,7 @@ def test_a_file_with_an_error_and_no_json(ops: Run) -> None:
         ("[]", "it is not what `pulumi preview --json` prints"),
         ("{}", "it has neither steps nor diagnostics"),
         ('{"steps": 3}', "'steps' does not have the right form"),
-        ('{"steps": [{"op": "update", "urn": "x"}]}', "'x' is no URN"),
+        ('{"steps": [{"op": "update", "urn": "x"}]}', "'x' is not a URN"),
         ('{"steps": [{"op": "explode", "urn": "urn:pulumi:dev::p::t::n"}]}', "a step 'explode', which this version"),
         ('{"sequence": 0, "timestamp": 1, "preludeEvent": {}}', "unset PULUMI_ENABLE_STREAMING_JSON_PREVIEW"),
         ("{" * 100_000, "it is not what"),
@@ -128,8 +128,8 @@ def test_a_file_that_is_no_preview(ops: Run, text: str, told: str) -> None:
         (("--against", "nowhere.json"), "--against 'nowhere.json' cannot be read: No such file or directory"),
         (("--against", "."), "--against '.' cannot be read: Is a directory"),
         (("--against", "\0"), "cannot be read: embedded null byte"),
-        ((*against("content"), "--base", "HEAD"), "--base 'HEAD' is no commit of a git repository here"),
-        ((*against("content"), "--base=--output=x"), "--base '--output=x' is no commit"),
+        ((*against("content"), "--base", "HEAD"), "--base 'HEAD' is not a commit of a git repository here"),
+        ((*against("content"), "--base=--output=x"), "--base '--output=x' is not a commit"),
         ((*against("content"), "--stack", "prod"), "the preview is of stack 'dev', not of 'prod'"),
         ((*against("content"), "--limit", "100"), "must be a number of characters from 5000, not '100'"),
         ((*against("content"), "--limit", "many"), "must be a number of characters from 5000, not 'many'"),

@@ -120,7 +120,7 @@ def test_a_site_that_grows_large_is_told_by_directories_without_a_base(ops: Run)
     assert "- **Content**: files in 3 directories of a large site; release" in out
     assert (
         "### Content\n\n- changed `css/`: 1 → 2 files, 7 B → 17 B\n- gone `old/deep/`: 1 file, 9 B\n"
-        "- changed `vendor/` and below: 1 → 2,000 files, 3 B → 97.7 KiB\n\n*Of a large site directories are told."
+        "- changed `vendor/` and below: 1 → 2,000 files, 3 B → 97.7 KiB\n\n*A large site is shown by its directories."
     ) in out
     assert json.loads(ops(*written(digest), "--json")[1])["content"]["filesAfter"] == 2003
 
@@ -170,4 +170,4 @@ def test_a_look_before_a_mount_alone_is_told(ops: Run) -> None:
     reach = {**drain, "urn": drain["urn"].rpartition("::")[0] + "::mount-minion-1-reach"}
     digest["steps"] = [reach, *(it for it in digest["steps"] if "Stack::" in it["urn"])]
 
-    assert "`minion-1`: the look before its mount" in ops(*written(digest))[1]
+    assert "`minion-1`: the check before its mount" in ops(*written(digest))[1]

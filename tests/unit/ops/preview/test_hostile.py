@@ -73,7 +73,7 @@ DIFFS = st.lists(
         FileDiff,
         path=TEXTS,
         lines=st.lists(st.builds("{}{}".format, st.sampled_from("+- "), TEXTS), max_size=4).map(tuple),
-        missing=st.sampled_from(["", "it is no text"]),
+        missing=st.sampled_from(["", "it is not text"]),
     ),
     max_size=3,
 )

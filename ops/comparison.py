@@ -1,4 +1,4 @@
-"""A look at one minion: what the recorded script says it would change there."""
+"""The check of one minion: what the recorded script says it would change there."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import asyncssh
 from connectors.login_shell import announced, as_root
 from connectors.ssh import ConnectError, NotRunError, Result, run
 from ops.endpoints import Connection, connection_of
-from ops.recorded import Mount
+from ops.recorded_stack import Mount
 
 COMPARE = Path(__file__).with_name("scripts") / "compare.sh"
 CONNECT_SECONDS = 15
@@ -38,14 +38,14 @@ class Comparison:
 
 @dataclass(frozen=True, kw_only=True)
 class FailedComparison:
-    """Why nothing is known of a minion: ``what`` failed ("reach", "login", "look", "script"), and the ``reason``."""
+    """Why nothing is known of a minion: ``what`` failed (the finding has that name), and the ``reason``."""
 
     what: str
     reason: str
     remedy: str = ""
 
 
-async def look(connection: asyncssh.SSHClientConnection, mount: Mount) -> Comparison | FailedComparison:
+async def compare_minion(connection: asyncssh.SSHClientConnection, mount: Mount) -> Comparison | FailedComparison:
     """Compare a minion with its recorded ``mount``, without changing anything; bounded in time, raises nothing."""
     try:
         return _seen(await run(connection, command(mount), input=mount.script.encode(), timeout=SILENT_SECONDS))

@@ -1,4 +1,4 @@
-"""What a source tells of the machines: an Ansible inventory or the cluster's nodes."""
+"""The machines of a source: an Ansible inventory or the cluster's nodes."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from settings import Minion, Mistake, SettingsError, mistakes, validate
 
 @dataclass(frozen=True, kw_only=True)
 class SourceMachine:
-    """One machine. None is what the source does not say; ``bastion`` is False when it says that there is none.
+    """One machine. None stands for what the source does not say; ``bastion`` is False if it says that there is none.
 
-    A minion whose host is one of ``others`` is reached in this way as well.
+    A minion whose host is one of ``others`` is reached in the same way.
     ``place`` and ``origins`` (of the inventory's keys) are for messages: "host web-1", {"port": "ansible_port"}.
     """
 
@@ -33,7 +33,7 @@ class SourceMachine:
 
 @dataclass(kw_only=True)
 class InventorySource:
-    """All machines that a source tells of, in its order, and what could not be taken over: a text and whose it is."""
+    """All machines of a source in its order, and notes on what could not be taken over, with their machines."""
 
     name: str
     machines: list[SourceMachine] = field(default_factory=list)

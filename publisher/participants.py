@@ -14,18 +14,18 @@ import asyncssh
 
 from connectors import ssh
 from connectors.cluster import ClusterError
-from publisher.jury import Jury
+from publisher.confirmation import Confirmation
 from publisher.parallel import together
 from publisher.remote import Place, PublishError, RemoteSite
 from settings import Minion
 
-#: So many are connected to, and so many read, side by side.
+#: At most this many connections are opened in parallel, and at most this many minions read in parallel.
 _AT_ONCE = 64
-#: Who has not answered for so long is looked up in the cluster, and not waited for where another can publish.
+#: A minion that is silent for longer is checked in the cluster, and skipped if another minion can publish.
 PATIENCE_SECONDS = 3.0
-#: What the cluster said of its nodes is good for so long.
+#: How long the cluster's answer about its nodes is used.
 _FRESH_SECONDS = 5.0
-#: Who does not take leave within that time is left without one.
+#: A connection that is not closed within this time is aborted.
 _LEAVE_SECONDS = 2.0
 _NAMED = 5
 
@@ -37,23 +37,23 @@ async def assemble(
     minions: Sequence[Minion],
     place: Place,
     *,
-    jury: Jury,
+    confirmation: Confirmation,
     turn: str = "",
     say: Callable[[str], None] = lambda _: None,
     proof: Proof = RemoteSite.state,
-) -> AsyncIterator[Crew]:
-    """Connect to the minions of ``jury`` side by side, and go on as soon as one can publish.
+) -> AsyncIterator[Participants]:
+    """Connect to the minions in parallel, and continue as soon as one can publish.
 
-    Who takes part has the volume mounted, as ``proof`` tells. Of a sample another ``turn`` (a release, say) takes
-    others. ``say`` is told of those who are missing and may be. Raises PublishError when nobody can publish, or too
-    many cannot verify.
+    A participant has the volume mounted, which ``proof`` checks. With a sample, another ``turn`` (a release, for
+    example) chooses other minions. ``say`` gets a line for each minion that is missing and may be. Raises PublishError
+    if no minion can publish, or if more are missing than ``confirmation`` allows.
     """
-    crew = Crew(minions, place, jury=jury, turn=turn, say=say, proof=proof)
+    participants = Participants(minions, place, confirmation=confirmation, turn=turn, say=say, proof=proof)
     try:
-        await crew.gather()
-        yield crew
+        await participants.gather()
+        yield participants
     finally:
-        await crew.dismiss()
+        await participants.dismiss()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,10 +62,11 @@ class _Missing:
     reason: str
 
 
-class Crew:
-    """Minions with the volume mounted: the ``publisher``, and those that verify; use ``assemble``.
+class Participants:
+    """Minions with the volume mounted: the ``publisher``, and those that verify. Use ``assemble``.
 
-    ``verified`` names who has done what ``each`` was last asked for; ``passed_over`` tells of each left out, and why.
+    ``verified`` names the minions on which the last ``each`` succeeded. ``unreachable`` has the reason for each minion
+    that is left out.
     """
 
     publisher: RemoteSite
@@ -76,17 +77,17 @@ class Crew:
         minions: Sequence[Minion],
         place: Place,
         *,
-        jury: Jury,
+        confirmation: Confirmation,
         turn: str,
         say: Callable[[str], None],
         proof: Proof,
     ) -> None:
         """Connect to nobody yet."""
-        self._place, self._jury, self._say, self._proof = place, jury, say, proof
+        self._place, self._confirmation, self._say, self._proof = place, confirmation, say, proof
         self._down = [minion.name for minion in minions if minion.state != "up"]
         self._up = up = [minion for minion in minions if minion.state == "up"]
-        self._line = _line(up, jury, turn)
-        self._wanted = len(up) if jury.sample is None else min(len(up), 1 + jury.sample)
+        self._line = _line(up, confirmation, turn)
+        self._wanted = len(up) if confirmation.sample is None else min(len(up), 1 + confirmation.sample)
         self._seats: list[asyncio.Task[RemoteSite | None]] = []
         self._opened: list[asyncssh.SSHClientConnection] = []
         self._places = asyncio.Semaphore(_AT_ONCE)
@@ -110,15 +111,15 @@ class Crew:
     def readers(self) -> int:
         """How many that are, as far as is known."""
         count = len(self._others())
-        return max(1, count if self._jury.sample is None else min(count, self._jury.sample))
+        return max(1, count if self._confirmation.sample is None else min(count, self._confirmation.sample))
 
     def _others(self) -> list[str]:
         gone = [it.minion for it in self._missing]
         return [it.name for it in self._up if it != self.publisher.minion and it not in gone]
 
     @property
-    def passed_over(self) -> tuple[str, ...]:
-        """Why each who is not here is not."""
+    def unreachable(self) -> tuple[str, ...]:
+        """The reason for each minion that does not take part."""
         return (
             *(f"minion {name} is down, says the inventory" for name in self._down),
             *(it.reason for it in self._in_order(self._missing)),
@@ -128,7 +129,7 @@ class Crew:
         """Find who publishes, while the others are still on their way. Raises PublishError."""
         self._seats = [asyncio.create_task(self._fill()) for _ in range(self._wanted)]
         self.publisher = await self._first()
-        if self._jury.sample != 0:
+        if self._confirmation.sample != 0:
             for name in self._down:
                 self._say(f"warning: left out: minion {name} is down, says the inventory")
         await self._judge()
@@ -191,7 +192,7 @@ class Crew:
             await asyncio.gather(*leaving, return_exceptions=True)
 
     async def _fill(self) -> RemoteSite | None:
-        """Somebody for one place, the next in line; of a sample whoever is missing is replaced."""
+        """A minion for one place: the next in line. In a sample, the next one replaces a missing minion."""
         tried = False
         for minion in self._line:
             if tried:
@@ -239,14 +240,14 @@ class Crew:
                     break
             if not waiting:
                 raise PublishError(
-                    "no minion can publish: " + ("; ".join(self.passed_over) or "the inventory names no minion")
+                    "no minion can publish: " + ("; ".join(self.unreachable) or "the inventory names no minion")
                 )
             timeout = None if until == float("inf") else max(0.0, until - time.monotonic())
             _, waiting = await asyncio.wait(waiting, timeout=timeout, return_when=asyncio.FIRST_COMPLETED)
 
     async def _judge(self) -> None:
-        """Tell of those who are missing and may be. Raises PublishError when more are."""
-        if self._jury.sample == 0:
+        """Say which minions are missing and may be. Raises PublishError if more are missing."""
+        if self._confirmation.sample == 0:
             return
         async with self._judging:
             if new := self._missing[self._judged :]:
@@ -257,10 +258,10 @@ class Crew:
                         self._say(f"warning: left out: {it.reason} (its node {it.minion.node} is NotReady)")
                 counted = [it for it in new if it.minion.node not in unready]
                 self._counted += counted
-                if len(self._counted) <= (most := self._jury.max_unreachable):
+                if len(self._counted) <= (most := self._confirmation.max_unreachable):
                     for it in counted:
                         self._say(f"warning: left out: {it.reason} (content.maxUnreachable allows {most})")
-            if len(self._counted) > self._jury.max_unreachable:
+            if len(self._counted) > self._confirmation.max_unreachable:
                 raise PublishError(self._too_many())
 
     def _in_order(self, missing: Sequence[_Missing]) -> list[_Missing]:
@@ -273,24 +274,24 @@ class Crew:
         unknown = f" (whether their nodes are NotReady is not known: {self._unknown})" if self._unknown else ""
         return (
             f"{len(counted)} of the minions that must verify cannot be asked, and content.maxUnreachable allows"
-            f" {self._jury.max_unreachable}: {reasons}{more}{unknown}. Repair what is wrong there; for planned work"
-            " write state: down into the inventory"
+            f" {self._confirmation.max_unreachable}: {reasons}{more}{unknown}. Repair what is wrong there; for planned"
+            " work write state: down into the inventory"
         )
 
     async def _unready_nodes(self) -> frozenset[str]:
         async with self._asking:
-            if self._jury.unready is not None and time.monotonic() - self._asked > _FRESH_SECONDS:
+            if self._confirmation.unready is not None and time.monotonic() - self._asked > _FRESH_SECONDS:
                 try:
-                    self._unready, self._unknown = frozenset(await asyncio.to_thread(self._jury.unready)), ""
+                    self._unready, self._unknown = frozenset(await asyncio.to_thread(self._confirmation.unready)), ""
                 except ClusterError as error:
                     self._unready, self._unknown = frozenset(), str(error)
                 self._asked = time.monotonic()
             return self._unready
 
 
-def _line(up: Sequence[Minion], jury: Jury, turn: str) -> Iterator[Minion]:
+def _line(up: Sequence[Minion], confirmation: Confirmation, turn: str) -> Iterator[Minion]:
     """In which order they are asked to take part: as they stand, but behind the first a sample differs by turn."""
-    if jury.sample is None:
+    if confirmation.sample is None:
         return iter(up)
     return iter([*up[:1], *sorted(up[1:], key=lambda it: hashlib.sha256(f"{turn}/{it.name}".encode()).digest())])
 

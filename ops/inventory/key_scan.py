@@ -83,7 +83,7 @@ def machines_of(file: InventoryFile) -> list[SshHost]:
     return [*dict.fromkeys(map(bastion, entries)), *minions]
 
 
-async def look(machines: Sequence[SshHost], *, replace: Collection[str]) -> list[KeyResult]:
+async def ask_keys(machines: Sequence[SshHost], *, replace: Collection[str]) -> list[KeyResult]:
     """Ask all of them; gives them in the same order. ``replace`` are names whose new key is wanted."""
     places = asyncio.Semaphore(_AT_ONCE)
     asked = {

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from components.remote_script import RemoteScript
 from ops.errors import OpsError
-from ops.recorded import Call, call_of, state_of
+from ops.recorded_stack import Call, call_of, state_of
 from tests.support.logins import NOISE
 from tests.support.stack import StackFiles, minion
 from tests.unit.ops.conftest import exported

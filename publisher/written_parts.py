@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Sequence
 from publisher.manifest import Entry
 
 
-class Written:
+class WrittenParts:
     """Parts of a release, in the order in which they got there; each who iterates is given all, to the end.
 
     For one event loop. Until ``end`` is called an iteration waits for more.

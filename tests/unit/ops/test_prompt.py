@@ -40,8 +40,8 @@ def test_without_a_terminal_nothing_is_asked_and_nothing_is_done(
     assert said_by(capsys, *words) == (
         2,
         "",
-        f"error: `{' '.join(words)}` asks before it acts, and here is no terminal to ask on; run it with --yes, or with"
-        " --dry-run to see what it would do\n",
+        f"error: `{' '.join(words)}` asks before it acts, and stdin and stderr are not a terminal; run it with --yes,"
+        " or with --dry-run to see what it would do\n",
     )
 
 
@@ -195,7 +195,7 @@ def test_other_arguments_of_unset_variables_are_refused_too(
         ),
         (
             "error: no stack named 'pord' found",
-            "error: there is no stack pord in the state's backend; there are dev, prod. Correct --stack, or log in to"
+            "error: stack pord is not in the state's backend; there are dev, prod. Correct --stack, or log in to"
             " the backend that has it (`pulumi login`); `pulumi stack init pord` makes a new one\n",
         ),
     ],

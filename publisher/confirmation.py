@@ -1,4 +1,4 @@
-"""Who must confirm what is published, and which of them may be missing."""
+"""Which minions must confirm what is published, and how many of them may be missing."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Jury:
-    """All other minions, or ``sample`` of them; ``max_unreachable`` may be missing, besides those that are excused.
+class Confirmation:
+    """All other minions, or ``sample`` of them; ``max_unreachable`` of them may be missing.
 
-    Excused is who is down, says the inventory, and whose node ``unready`` names. That asks the cluster, and so blocks;
-    it raises ClusterError. None: there is no cluster to ask.
+    Minions that are down in the inventory, and those whose node ``unready`` returns, do not count. ``unready`` asks the
+    cluster: it blocks and raises ClusterError. It is None without a cluster.
     """
 
     sample: int | None = None
@@ -28,8 +28,8 @@ class Jury:
     unready: Callable[[], Collection[str]] | None = None
 
     @classmethod
-    def of(cls, config: StackConfig) -> Jury:
-        """The one that a stack's configuration wants."""
+    def of(cls, config: StackConfig) -> Confirmation:
+        """What a stack's configuration asks for."""
         there = config.kubernetes
         return cls(
             sample=config.content.verify_sample,
@@ -38,33 +38,35 @@ class Jury:
         )
 
 
-#: For who only wants somebody to ask.
-NOBODY: Final = Jury(sample=0)
+#: No other minion confirms; for commands that only read.
+NOBODY: Final = Confirmation(sample=0)
 
 
-def add_jury_options(parser: argparse.ArgumentParser) -> None:
-    """Give ``parser`` the options that ``chosen_jury`` reads."""
-    parser.add_argument("--verify-sample", type=int, metavar="N", help="only so many of the other minions verify")
+def add_confirmation_options(parser: argparse.ArgumentParser) -> None:
+    """Give ``parser`` the options that ``chosen_confirmation`` reads."""
+    parser.add_argument(
+        "--verify-sample", type=int, metavar="N", help="how many of the other minions verify (default: all)"
+    )
     parser.add_argument(
         "--max-unreachable",
         type=int,
         default=0,
         metavar="N",
-        help="so many of them may be out of reach, besides those whose node is NotReady (default: 0)",
+        help="how many of them may be unreachable, besides those whose node is NotReady (default: 0)",
     )
     add_cluster_options(parser, required=False)
 
 
-def chosen_jury(options: argparse.Namespace) -> Jury:
-    """The one that the options name; nothing is asked yet."""
+def chosen_confirmation(options: argparse.Namespace) -> Confirmation:
+    """What the options ask for. The cluster is not asked yet."""
     unready = None
     if options.kubeconfig is not None:
         unready = partial(unready_nodes, options.kubeconfig, options.context, options.namespace)
-    return Jury(sample=options.verify_sample, max_unreachable=options.max_unreachable, unready=unready)
+    return Confirmation(sample=options.verify_sample, max_unreachable=options.max_unreachable, unready=unready)
 
 
 def unready_nodes(kubeconfig: Path, context: str | None, namespace: str | None) -> frozenset[str]:
-    """The nodes that are NotReady: whose kubelet says so, or is not heard of. Blocks; raises ClusterError."""
+    """The nodes that are NotReady: their kubelet says so, or is silent. Blocks; raises ClusterError."""
     cluster = Cluster(kubeconfig=kubeconfig, context=context, namespace=namespace or "")
     nodes = cluster.ask("the nodes", cluster.core.list_node)["items"]
     return frozenset(node["metadata"]["name"] for node in nodes if not is_ready(node))

@@ -1,4 +1,4 @@
-"""Sends entries of a release to a slot, and sends again what changed on the way."""
+"""Uploads entries of a release to a slot, and uploads again what changed meanwhile."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from publisher.slots import Slot
 from publisher.source import located
 from publisher.stream import TarStream
 
-#: How long a file that changed is waited for before each of the further tries.
+#: How long each further attempt waits for a file that changed.
 PAUSES_SECONDS = (1.0, 2.0, 4.0)
 
 
@@ -21,9 +21,9 @@ async def send(
 ) -> None:
     """Write ``entries``, as they lie below ``root``, into the slot.
 
-    The release is what its manifest says, and that is what the preview showed. A file that is another one by now (an
-    editor saving it, a checkout under way) is waited for. Raises ContentChangedError naming one that does not become
-    again what it was; the slot is incomplete then, and never goes live as it is.
+    The release must be what its manifest says, because the preview showed that. If a file has changed since (an editor
+    saves it, a checkout runs), this waits for it to return to what it was. Raises ContentChangedError if it does not;
+    the slot is then incomplete and never goes live.
     """
     for pause in (*PAUSES_SECONDS, None):
         stream = TarStream(root=root, entries=entries, moved=progress.moved)
@@ -34,9 +34,9 @@ async def send(
         names = escape(located(root, entries[0].path)) + (f" and {len(entries) - 1} more" if len(entries) > 1 else "")
         if pause is None:
             break
-        progress.say(f"{names} changed while it was published; looking again in {pause:g} s")
+        progress.say(f"{names} changed while it was published; trying again in {pause:g} s")
         await asyncio.sleep(pause)
     raise ContentChangedError(
         f"{names} changed while it was published, and is no longer what the preview showed; nothing went live."
-        " Let nothing write to the content, then preview and run again"
+        " Stop whatever writes to the content, then preview and run again"
     )

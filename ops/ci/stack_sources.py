@@ -1,4 +1,4 @@
-"""Which stacks a change touches: those that a preview of it could say something of."""
+"""Which stacks a change touches: those whose preview it may change."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ _GIT_SECONDS: Final = 60
 
 @dataclass(frozen=True, kw_only=True)
 class StackSources:
-    """What one stack alone is made of: its ``file``, its ``inventory``, the directory ``source``.
+    """The files of one stack alone: its ``file``, its ``inventory``, the directory ``source``.
 
-    Paths are as git has them; '' where the file does not show one. ``lab`` says that its machines are the lab's.
+    Paths are as git has them; '' if the file does not show one. With ``lab`` its machines are the lab's.
     """
 
     name: str
@@ -46,7 +46,7 @@ def stacks() -> tuple[StackSources, ...]:
     """All stacks that have a file here. Raises OpsError where there is none."""
     names = stacks_here()
     if not names:
-        raise OpsError("there is no Pulumi.STACK.yaml here; run this in the project's directory")
+        raise OpsError("this directory has no Pulumi.STACK.yaml; run this in the project's directory")
     project = stack_file.project()
     return tuple(_stack(name, project) for name in names)
 
@@ -71,7 +71,7 @@ def changed_since(base: str) -> list[str]:
             ["git", *words], stdin=subprocess.DEVNULL, capture_output=True, timeout=_GIT_SECONDS, check=False
         )
     except FileNotFoundError:
-        raise OpsError("there is no git on PATH; install it") from None
+        raise OpsError("git is not on PATH; install it") from None
     except (OSError, ValueError, subprocess.TimeoutExpired) as error:
         raise OpsError(f"git diff failed: {error}") from None
     if done.returncode != 0:

@@ -50,7 +50,7 @@ def configured_of(stack: str) -> dict[str, str]:
     """The settings of a stack that can be read without a key, without the project's name. Raises OpsError."""
     project, path = stack_file.project(), stack_file.stack_file(stack)
     if not path.exists():
-        raise OpsError(f"there is no {path} here{known_stacks()}")
+        raise OpsError(f"{path} does not exist here{known_stacks()}")
     configured = stack_file.read(path, project)
     if configured.mistakes:
         raise OpsError(str(SettingsError(str(path), configured.mistakes)))

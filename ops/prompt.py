@@ -10,10 +10,10 @@ from ops.errors import OpsError
 from ops.finding import plain
 
 
-def add_confirmation_options(parser: argparse.ArgumentParser) -> None:
+def add_prompt_options(parser: argparse.ArgumentParser) -> None:
     """Give ``parser`` --yes and --dry-run, which exclude each other."""
     which = parser.add_mutually_exclusive_group()
-    which.add_argument("--yes", action="store_true", help="do not ask; needed where there is no terminal")
+    which.add_argument("--yes", action="store_true", help="do not ask; needed without a terminal")
     which.add_argument("--dry-run", action="store_true", help="print what would be done, and change nothing")
 
 
@@ -21,8 +21,8 @@ def require_answer(options: argparse.Namespace, command: str) -> None:
     """Raise OpsError where the question would have to be asked, and nobody can answer it."""
     if not (options.yes or options.dry_run or _on_a_terminal()):
         raise OpsError(
-            f"`{command}` asks before it acts, and here is no terminal to ask on; run it with --yes, or with --dry-run"
-            " to see what it would do"
+            f"`{command}` asks before it acts, and stdin and stderr are not a terminal; run it with --yes, or with"
+            " --dry-run to see what it would do"
         )
 
 
