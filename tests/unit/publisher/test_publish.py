@@ -168,7 +168,7 @@ def test_a_file_that_is_soon_again_what_it_was_is_published(
         return command
 
     def settle(_: Progress, text: str) -> None:
-        if "looking again" in text:
+        if "trying again" in text:
             (site.source / "index.php").write_bytes(b"two")
             (site.source / "new").write_bytes(b"n")
 
