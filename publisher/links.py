@@ -41,6 +41,11 @@ class Links:
         if not missing or not self.is_whole:
             return ""
         name, ignore = escape(missing), IGNORE_FILE.decode()
+        if missing in self.files:
+            return (
+                f"the link to {escape(target)} leads nowhere: {name} is a file, not a directory. Correct the link,"
+                f" remove it, or name it in {ignore}"
+            )
         if self.exists(missing):
             return (
                 f"the link to {escape(target)} would lead nowhere, because {name} is not published. Remove the link,"
