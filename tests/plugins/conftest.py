@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from lab.paths import cache_dir
 from lab.plugins.install import VARIABLE, install
 from lab.steps import Steps
 from lab.toolchain import Toolchain, ensure, missing
@@ -46,11 +47,17 @@ def project(template: Project, tmp_path: Path) -> Project:
 
 
 @pytest.fixture
-def own(project: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
-    """A project whose engine has the lab's own programs, whichever it would use here."""
-    home = tmp_path / "own-home"
+def own_programs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is installed during the test are the lab's own programs, whichever the engine would use here."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(cache_dir().parent))
     monkeypatch.delenv(VARIABLE, raising=False)
     monkeypatch.setenv("HOME", str(tmp_path / "nobody"))
+
+
+@pytest.fixture
+def own(project: Project, tmp_path: Path, own_programs: None) -> Project:
+    """A project whose engine has the lab's own programs."""
+    home = tmp_path / "own-home"
     lines = install(home, tmp_path / "bin", Path(sys.executable))
     assert all("the lab's own" in line for line in lines)
     project.environment |= {"PULUMI_HOME": str(home)}

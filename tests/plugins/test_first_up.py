@@ -350,8 +350,10 @@ def test_nodes_are_there(cluster: ControlPlane) -> None:
     ],
 )
 def test_a_preview_that_cannot_start_is_reported_with_pulumis_own_reason(
-    cluster: ControlPlane, broken: str, reason: str
+    cluster: ControlPlane, request: pytest.FixtureRequest, broken: str, reason: str
 ) -> None:
+    if broken == "virtual-environment":  # the official language host makes one, and downloads into it
+        request.getfixturevalue("own_programs")
     with farm(cluster, "never-started") as it:
         if broken == "virtual-environment":
             (it.files.directory / ".venv").unlink()

@@ -5,24 +5,25 @@ from __future__ import annotations
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import yaml
 
-from lab.toolchain import Toolchain
 from tests.plugins.harness import CHECKOUT, Project
 from tests.support.project import command
 
 
-def test_a_project_made_from_this_repository_is_complete_and_its_stack_right(
-    tmp_path: Path, toolchain: Toolchain, home: Path
-) -> None:
-    """What is asked is answered as offered; the virtual environment is the one of this checkout."""
+def test_a_project_made_from_this_repository_is_complete_and_its_stack_right(tmp_path: Path, own: Project) -> None:
+    """What is asked is answered as offered; the virtual environment is the one of this checkout.
+
+    With the lab's own language host: the official one would make a new virtual environment, and download into it.
+    """
     template, made = tmp_path / "template", tmp_path / "made"
     subprocess.run(["git", "clone", "--quiet", str(CHECKOUT), str(template)], check=True)
     (made / "state").mkdir(parents=True)
     (made / ".venv").symlink_to(Path(sys.prefix))
-    project = Project(directory=made, pulumi=toolchain.pulumi / "pulumi", home=home)
+    project = replace(own, directory=made)
     words = ("--yes", "--force", "--name", "glusterfarm", "--stack", "web", "--config", "inventory=inventory/web.yaml")
     done = project.run("new", str(template), *words)
     assert "Your new project is ready to go!" in done.text

@@ -17,7 +17,7 @@ from typing import Final
 
 import yaml
 
-from lab.plugins.install import PROGRAMS, install
+from lab.plugins.install import PROGRAMS, VARIABLE, install
 from lab.toolchain import builds
 from tests.support.project import Done, command
 from tests.support.stack import StackFiles, private_key
@@ -74,8 +74,8 @@ def _environment(home: Path, state: Path) -> dict[str, str]:
 
 
 @cache
-def _new_stack() -> tempfile.TemporaryDirectory[str]:
-    """A project, a home and a state whose stack ``dev`` is empty. One serves all tests of a process."""
+def _new_stack(*_programs: str | None) -> tempfile.TemporaryDirectory[str]:
+    """A project, a home and a state whose stack ``dev`` is empty. One serves all tests that have these programs."""
     made = tempfile.TemporaryDirectory()
     directory, home, state = (Path(made.name) / name for name in ("project", "home", "state"))
     for path in (directory, state):
@@ -87,7 +87,7 @@ def _new_stack() -> tempfile.TemporaryDirectory[str]:
 
 
 def _copy_of_new_stack(directory: Path, home: Path, state: Path) -> None:
-    new = Path(_new_stack().name)
+    new = Path(_new_stack(os.environ.get(VARIABLE), os.environ.get("HOME")).name)
     shutil.copy(new / "project" / "Pulumi.dev.yaml", directory)
     shutil.copytree(new / "home", home)
     shutil.copytree(new / "state", state)
